@@ -1,0 +1,1 @@
+"""What node, Oracle and requester say to each other: values, strict JSON, signatures."""

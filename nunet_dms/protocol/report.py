@@ -1,0 +1,127 @@
+"""How a job ended: reasons, the node's report, the Oracle's verdict, the receipt."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Literal
+
+from nunet_dms.protocol.bounds import (
+    Amount,
+    Hex16,
+    Hex28,
+    Hex32,
+    HexBytes,
+    PositiveAmount,
+    Range,
+    ShortText,
+    UnixMillis,
+    UnixSeconds,
+)
+from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.quote import JobRequest
+from nunet_dms.protocol.signing import Sealed
+
+
+class Reason(str, Enum):
+    """Why a job ended. Few states, many reasons; `PAY` maps each one to who is paid."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_LIMIT = "disk_limit"
+    TIME_LIMIT = "time_limit"
+    CANCELLED = "cancelled"
+    IMAGE_UNAVAILABLE = "image_unavailable"
+    START_ERROR = "start_error"
+    NODE_FAULT = "node_fault"
+    NOT_ACCEPTED = "not_accepted"
+
+
+class Pay(str, Enum):
+    """What a reason makes of the price."""
+
+    METERED = "metered"
+    REFUND = "refund"
+
+
+PAY: dict[Reason, Pay] = {
+    Reason.SUCCEEDED: Pay.METERED,
+    Reason.FAILED: Pay.METERED,
+    Reason.OUT_OF_MEMORY: Pay.METERED,
+    Reason.DISK_LIMIT: Pay.METERED,
+    Reason.TIME_LIMIT: Pay.METERED,
+    Reason.CANCELLED: Pay.METERED,
+    Reason.IMAGE_UNAVAILABLE: Pay.REFUND,
+    Reason.START_ERROR: Pay.REFUND,
+    Reason.NODE_FAULT: Pay.REFUND,
+    Reason.NOT_ACCEPTED: Pay.REFUND,
+}
+"""Total: every reason has a row. Metered is the share of the time limit that the job ran."""
+
+
+def provider_share(price: int, reason: Reason, ran_ms: int, time_limit_s: int) -> int:
+    """Return the provider's part of `price` in base units, rounded up, never above `price`."""
+    if PAY[reason] is Pay.REFUND:
+        return 0
+    limit_ms = time_limit_s * 1000
+    return -(-price * min(max(ran_ms, 0), limit_ms) // limit_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The node's signed account of one attempt; its body is frozen when it is written."""
+
+    version: Literal[1] = 1
+    job_id: Hex16
+    ticket_id: Hex16
+    node_id: Hex28
+    attempt: Annotated[int, Range(1, 1000)]
+    reason: Reason
+    detail: ShortText = ""
+    exit_code: Annotated[int, Range(-1, 255)] | None = None
+    oom_killed: bool = False
+    image_id: ShortText = ""
+    started_ms: UnixMillis | None = None
+    finished_ms: UnixMillis | None = None
+    ran_ms: Annotated[int, Range(0, 2**42)] = 0
+    cpu_ms: Annotated[int, Range(0, 2**50)] | None = None
+    ram_peak_mb: Annotated[int, Range(0, 2**40)] | None = None
+    log_bytes: Annotated[int, Range(0, 2**50)] = 0
+    log_sha256: Hex32
+    log_complete: bool
+    results_hash: Hex32
+    results_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The Oracle's signed word on who gets what; the settlement pays exactly this."""
+
+    version: Literal[1] = 1
+    job_id: Hex16
+    report_hash: Hex32 | None
+    reason: Reason
+    price: PositiveAmount
+    ran_ms: Annotated[int, Range(0, 2**42)]
+    provider_amount: Amount
+    requester_amount: Amount
+    issued_s: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """One record from payment to payout, linked by hashes, that either side can check offline."""
+
+    version: Literal[1] = 1
+    job_id: Hex16
+    spec: JobSpec
+    request: JobRequest
+    request_cose_sign1: HexBytes
+    request_cose_key: HexBytes
+    payment_tx: HexBytes
+    payment_tx_id: Hex32
+    ticket: Sealed | None
+    report: Sealed | None
+    verdict: Sealed
+    settlement_tx: HexBytes
+    settlement_tx_id: Hex32
+    settled_height: Annotated[int, Range(0, 2**40)]

@@ -1,0 +1,88 @@
+"""What a requester and the Oracle say to each other: quote, submission, the view of a job."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated
+
+from nunet_dms.protocol.api import JOBS_MAX
+from nunet_dms.protocol.bounds import (
+    AddressText,
+    Amount,
+    Hex16,
+    Hex28,
+    Hex32,
+    HexBytes,
+    Length,
+    PositiveAmount,
+    Range,
+    ShortText,
+    Slot,
+    UnixMillis,
+)
+from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.report import Reason
+
+
+class JobState(str, Enum):
+    """Where a job stands at the Oracle (see oracle/states.py for the moves)."""
+
+    SUBMITTED = "submitted"
+    OFFERED = "offered"
+    RUNNING = "running"
+    REPORTED = "reported"
+    SETTLING = "settling"
+    SETTLED = "settled"
+    VOID = "void"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteRequest:
+    """Ask what a job costs, and hold a place for it; `node_id` names a wanted provider."""
+
+    spec: JobSpec
+    requester: AddressText
+    max_price: PositiveAmount | None = None
+    node_id: Hex28 | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSubmission:
+    """A quoted job with the wallet's signature under its request, and the signed payment."""
+
+    quote_id: Hex16
+    request: Annotated[str, Length(2, 8192)]
+    cose_sign1: HexBytes
+    cose_key: HexBytes
+    payment_tx: HexBytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """What a requester may know of a job."""
+
+    job_id: Hex16
+    state: JobState
+    reason: Reason | None
+    detail: ShortText
+    node_id: Hex28
+    exit_code: int | None
+    price: PositiveAmount
+    provider_amount: Amount | None
+    requester_amount: Amount | None
+    payment_tx_id: Hex32
+    settlement_tx_id: Hex32 | None
+    log_bytes: Annotated[int, Range(0, 2**50)]
+    log_complete: bool | None
+    cancel_requested: bool
+    submitted_ms: UnixMillis
+    started_ms: UnixMillis | None
+    finished_ms: UnixMillis | None
+    settled_ms: UnixMillis | None
+    deadline_slot: Slot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobList:
+    """A requester's jobs, newest first."""
+
+    jobs: Annotated[tuple[JobView, ...], Length(0, JOBS_MAX)] = ()
