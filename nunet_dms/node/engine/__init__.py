@@ -1,0 +1,1 @@
+"""Container engines: what runs a job, behind one small interface."""

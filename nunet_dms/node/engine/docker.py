@@ -1,0 +1,215 @@
+"""The Docker engine, by the Docker SDK (Docker Engine API 1.41 and later)."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import datetime
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+import docker
+import docker.errors
+import requests.exceptions
+from urllib3.exceptions import HTTPError
+
+from nunet_dms.errors import EngineUnreachableError, NunetError
+from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
+from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure, Owned, Usage
+from nunet_dms.protocol.report import Reason
+
+CALL_TIMEOUT_S = 60
+"""Of one API call; creating a container on a busy disk takes seconds."""
+PULL_TIMEOUT_S = 1800
+"""Of one image pull; a phase of its own, not billed."""
+DETAIL_MAX = 300
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+_DOWN = (requests.exceptions.RequestException, HTTPError, http.client.HTTPException, OSError)
+
+
+def _engine_call(method: Call) -> Call:
+    """Turn every way in which the daemon can be away into EngineUnreachableError."""
+
+    @wraps(method)
+    def guarded(*args: object, **kwargs: object) -> object:
+        try:
+            return method(*args, **kwargs)
+        except docker.errors.APIError as error:
+            if error.status_code is not None and error.status_code < 500:
+                raise NunetError(f"cannot use Docker: {_say(error)}") from error
+            raise EngineUnreachableError(f"cannot use Docker: {_say(error)}") from error
+        except (docker.errors.DockerException, *_DOWN) as error:
+            raise EngineUnreachableError(
+                f"cannot reach Docker: {str(error)[:DETAIL_MAX]}",
+                hint="is the Docker engine running? type: docker info",
+            ) from error
+
+    return cast("Call", guarded)
+
+
+class DockerEngine:
+    """Docker as an Engine; connects at the first call, so that it may start after the worker."""
+
+    def __init__(self) -> None:
+        """Take the daemon's address from DOCKER_HOST, like every Docker program."""
+        self._cached: docker.DockerClient | None = None
+
+    @property
+    def _docker(self) -> docker.DockerClient:
+        if self._cached is None:
+            self._cached = docker.from_env(timeout=CALL_TIMEOUT_S)
+        return self._cached
+
+    @_engine_call
+    def ping(self) -> None:
+        """Return if the daemon answers."""
+        self._docker.ping()
+
+    @_engine_call
+    def resolve_image(self, reference: str) -> str | Failure:
+        """Return the image id: a repo digest or an image id that is here, else by pulling."""
+        digest = reference.rpartition("@")[2]
+        for name in (reference, digest):
+            try:
+                return str(self._docker.images.get(name).id)
+            except docker.errors.NotFound:
+                continue
+        try:
+            with closing(docker.from_env(timeout=PULL_TIMEOUT_S)) as patient:
+                return str(patient.images.pull(reference).id)
+        except docker.errors.APIError as error:  # 404, 403, "manifest unknown", no such host
+            return Failure(Reason.IMAGE_UNAVAILABLE, f"cannot pull {reference}: {_say(error)}")
+
+    @_engine_call
+    def create(self, spec: ContainerSpec) -> str | Failure:
+        """Create with the job profile; an existing container of that name and job is adopted."""
+        try:
+            volumes = self._docker.images.get(spec.image_id).attrs["Config"].get("Volumes")
+            arguments = create_arguments(spec, tuple(volumes or ()))
+            return str(self._docker.containers.create(**arguments).id)
+        except docker.errors.APIError as error:
+            if error.status_code == 409 and (facts := self.facts(spec.name)) is not None:
+                return facts.container_id
+            if error.status_code is not None and error.status_code < 500:
+                return Failure(Reason.START_ERROR, f"cannot create the container: {_say(error)}")
+            raise
+
+    @_engine_call
+    def start(self, container_id: str) -> Failure | None:
+        """Start a `created` container; starting an exited one would run the job twice."""
+        container = self._docker.containers.get(container_id)
+        if container.attrs["State"]["Status"] != "created":
+            return None
+        try:
+            container.start()
+        except docker.errors.APIError as error:
+            return Failure(Reason.START_ERROR, f"cannot start the job: {_say(error)}")
+        return None
+
+    @_engine_call
+    def facts(self, name: str) -> Facts | None:
+        """Inspect."""
+        try:
+            known = self._docker.api.inspect_container(name)
+        except docker.errors.NotFound:
+            return None
+        state = known["State"]
+        return Facts(
+            container_id=known["Id"],
+            status=state["Status"],
+            started_ms=_unix_ms(state["StartedAt"]),
+            finished_ms=_unix_ms(state["FinishedAt"]),
+            exit_code=state["ExitCode"],
+            oom_killed=state["OOMKilled"],
+            error=state["Error"][:DETAIL_MAX],
+        )
+
+    @_engine_call
+    def wait(self, name: str, timeout_s: int) -> bool:
+        """Wait for the end; the API answers at once for one that never started, so look too."""
+        try:
+            self._docker.api.wait(name, timeout=timeout_s)
+        except docker.errors.NotFound:
+            return True
+        except (requests.exceptions.ReadTimeout, requests.exceptions.ConnectionError) as error:
+            if "timed out" in str(error).lower():
+                return False
+            raise
+        facts = self.facts(name)
+        return facts is None or facts.has_ended
+
+    @_engine_call
+    def stop(self, name: str, grace_s: int) -> None:
+        """SIGTERM, then SIGKILL after the grace."""
+        try:
+            self._docker.api.stop(name, timeout=grace_s)
+        except docker.errors.NotFound:
+            return
+
+    @_engine_call
+    def remove(self, name: str) -> None:
+        """Remove with its anonymous volumes."""
+        try:
+            self._docker.api.remove_container(name, v=True, force=True)
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            if error.status_code != 409:  # its removal is already under way
+                raise
+
+    @_engine_call
+    def logs(self, name: str) -> Iterator[bytes]:
+        """Follow the log from the start; each chunk is one frame of one stream."""
+        try:
+            container = self._docker.containers.get(name)
+        except docker.errors.NotFound:
+            return iter(())
+        return _chunks(container.logs(stream=True, follow=True, stdout=True, stderr=True))
+
+    @_engine_call
+    def usage(self, name: str) -> Usage | None:
+        """Take one sample of the statistics, without the second's wait for a CPU percentage."""
+        try:
+            sample = self._docker.api.stats(name, stream=False, one_shot=True)
+        except docker.errors.NotFound:
+            return None
+        memory = sample.get("memory_stats") or {}
+        if not memory:
+            return None
+        peak = memory.get("max_usage", memory.get("usage", 0))  # cgroup v2 has no max_usage
+        return Usage(
+            cpu_ms=sample["cpu_stats"]["cpu_usage"]["total_usage"] // 1_000_000,
+            ram_peak_mb=-(-peak // MB),
+        )
+
+    @_engine_call
+    def owned(self, node_id: str) -> tuple[Owned, ...]:
+        """List by label; the labels come with the list, so no container can vanish between."""
+        found = self._docker.api.containers(all=True, filters={"label": f"{LABEL_NODE}={node_id}"})
+        return tuple(
+            Owned(each["Id"], each["Names"][0].lstrip("/"), each["Labels"].get(LABEL_JOB, ""))
+            for each in found
+        )
+
+
+def _chunks(stream: Iterator[bytes]) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except (docker.errors.DockerException, *_DOWN) as error:
+        raise EngineUnreachableError(f"cannot read the log: {str(error)[:DETAIL_MAX]}") from error
+
+
+def _say(error: docker.errors.APIError) -> str:
+    return str(error.explanation or error)[:DETAIL_MAX]
+
+
+def _unix_ms(text: str) -> int | None:
+    """Read Docker's RFC 3339 time; the zero time of year 1 means never."""
+    if text.startswith("0001-"):
+        return None
+    seconds, _, fraction = text.rstrip("Z").partition(".")
+    whole = datetime.fromisoformat(f"{seconds}+00:00").timestamp()
+    return int(whole) * 1000 + int((fraction or "0").ljust(3, "0")[:3])

@@ -1,0 +1,91 @@
+"""The job container profile: the create call is built from ContainerSpec and from nothing else.
+
+No part of a ticket can ask for privileges, devices, host namespaces, mounts or networks: there is
+no field for them. What is not set here stays at Docker's default.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from docker.types import LogConfig, Mount, Ulimit
+
+from nunet_dms.node.engine.types import ContainerSpec
+from nunet_dms.protocol.job import INPUT_FOLDER
+
+LABEL_NODE = "org.nunet.dms.node"
+LABEL_JOB = "org.nunet.dms.job"
+LABEL_ATTEMPT = "org.nunet.dms.attempt"
+LABEL_TICKET = "org.nunet.dms.ticket"
+
+JOB_USER_OF_ROOT = "10001:10001"
+"""Who a job runs as under a worker that is root: nobody on the host."""
+PIDS_MAX = 256
+"""Processes and threads of one job; Docker's own default is unlimited."""
+OPEN_FILES = (1024, 4096)
+"""Soft and hard limit."""
+SMALL_TMPFS_MAX_MB = 64
+"""Of /tmp and /dev/shm; both count towards the job's RAM."""
+TMPFS_INODES = 4096
+OOM_SCORE_ADJ = 500
+"""When the host runs out of memory, jobs go before the owner's own processes."""
+MB = 1024 * 1024
+"""Megabytes are counted as Docker and the kernel count them: 2**20 bytes."""
+
+
+def job_user() -> str:
+    """Return who jobs run as: the worker's own user where it is not root.
+
+    A worker that is not root can neither hand its folders to another user nor delete what that
+    user leaves in them.
+    """
+    return JOB_USER_OF_ROOT if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+
+
+def container_name(node_id: str, job_id: str, attempt: int) -> str:
+    """Return the deterministic name: creating it twice is refused by Docker itself."""
+    return f"nunet-{node_id[:12]}-{job_id}-{attempt}"
+
+
+def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dict[str, Any]:
+    """Return the arguments of `containers.create`; declared volumes become bounded tmpfs."""
+    small_mb = min(SMALL_TMPFS_MAX_MB, max(spec.ram_mb // 4, 1))
+    tmpfs = f"rw,nosuid,nodev,size={small_mb}m,nr_inodes={TMPFS_INODES},mode=1777"
+    shadowed = [path for path in image_volumes if path not in {INPUT_FOLDER, spec.output_folder}]
+    return {
+        "image": spec.image_id,
+        "command": list(spec.command) or None,
+        "name": spec.name,
+        "labels": dict(spec.labels),
+        "environment": dict(spec.env),
+        "user": spec.user,
+        "working_dir": spec.output_folder,
+        "read_only": True,
+        "init": True,
+        "stop_signal": "SIGTERM",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "ipc_mode": "private",
+        "network_mode": "none",
+        "mem_limit": spec.ram_mb * MB,
+        "memswap_limit": spec.ram_mb * MB,
+        "oom_score_adj": OOM_SCORE_ADJ,
+        "shm_size": small_mb * MB,
+        "nano_cpus": spec.nano_cpus,
+        "pids_limit": PIDS_MAX,
+        "ulimits": [
+            Ulimit(name="nofile", soft=OPEN_FILES[0], hard=OPEN_FILES[1]),
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="fsize", soft=spec.disk_mb * MB, hard=spec.disk_mb * MB),
+        ],
+        "tmpfs": dict.fromkeys(["/tmp", *shadowed], tmpfs),  # noqa: S108 - inside the container
+        "mounts": [
+            Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
+            Mount(spec.output_folder, str(spec.outputs), type="bind"),
+        ],
+        "healthcheck": {"test": ["NONE"]},
+        "log_config": LogConfig(
+            type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "2"}
+        ),
+    }

@@ -1,0 +1,115 @@
+"""What the runner may ask of a container engine, and what it answers.
+
+A container's end is data; only an engine that does not answer raises, and then what it runs is
+*unknown*, not failed. Order of calls for one job: resolve, create, start, then logs and wait side
+by side (each in a thread of its own), facts, remove. `stop` and `facts` may come at any time from
+any thread. Every call may be repeated; `create` with a name that exists answers the container
+that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from nunet_dms.protocol.report import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A job cannot go on, and why; not an exception, for it is no fault of ours."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """Everything that decides how a job's container is made; nothing else does."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    image_id: str
+    command: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    nano_cpus: int
+    ram_mb: int
+    disk_mb: int
+    user: str
+    inputs: Path
+    outputs: Path
+    output_folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the engine says of a container, as recorded; times are Unix milliseconds."""
+
+    container_id: str
+    status: str
+    started_ms: int | None
+    finished_ms: int | None
+    exit_code: int
+    oom_killed: bool
+    error: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ran and ended; a container that was never started has not."""
+        return self.status in {"exited", "dead"} and self.started_ms is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """A container that carries our labels."""
+
+    container_id: str
+    name: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a running container has used so far."""
+
+    cpu_ms: int
+    ram_peak_mb: int
+
+
+class Engine(Protocol):
+    """A container engine; every method may raise EngineUnreachableError."""
+
+    def ping(self) -> None:
+        """Return if the engine answers."""
+
+    def resolve_image(self, reference: str) -> str | Failure:
+        """Return the id of `name@sha256:...`, pulling it if it is not here."""
+
+    def create(self, spec: ContainerSpec) -> str | Failure:
+        """Return the id of a new container, or of ours that already has the name."""
+
+    def start(self, container_id: str) -> Failure | None:
+        """Start a container that never ran; does nothing to one that runs or has run."""
+
+    def facts(self, name: str) -> Facts | None:
+        """Return what is known of the container with this name, None when there is none."""
+
+    def wait(self, name: str, timeout_s: int) -> bool:
+        """Return True once a started container has ended, False after `timeout_s`."""
+
+    def stop(self, name: str, grace_s: int) -> None:
+        """Ask a container to end, and kill it after `grace_s`; fine if it is gone."""
+
+    def remove(self, name: str) -> None:
+        """Remove a container and what it alone uses; fine if it is gone."""
+
+    def logs(self, name: str) -> Iterator[bytes]:
+        """Yield stdout and stderr from the first byte kept, and on until the container ends."""
+
+    def usage(self, name: str) -> Usage | None:
+        """Return what a running container has used, None when it does not run."""
+
+    def owned(self, node_id: str) -> tuple[Owned, ...]:
+        """Return every container that carries this node's label, running or not."""

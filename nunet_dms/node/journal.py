@@ -1,0 +1,296 @@
+"""What the node knows and must not forget: jobs, the outbox, the pinned Oracle.
+
+One SQLite file. The worker is the only writer; everybody else opens it read-only. This module
+loads neither docker nor requests, so that `nunet status` stays fast.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+
+from nunet_dms.errors import CapacityError, InvalidTransitionError, NunetError, UsageError
+from nunet_dms.node.rows import Capacity, EventRow, JobEnd, JobRow, WorkerRow
+from nunet_dms.node.states import State, check_move
+from nunet_dms.sql import queries
+
+APPLICATION_ID = 1314213716  # "NUNT" in ASCII: tells our file from any other
+USER_VERSION = 1
+BUSY_TIMEOUT_S = 10.0
+JOBS_SHOWN_MAX = 1000
+
+
+class JournalError(NunetError):
+    """The journal cannot be used."""
+
+
+class JournalReader:
+    """The journal as others may see it; nothing can be written through it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open read-only; raises JournalError when there is none or it is not ours."""
+        if not path.exists():
+            raise JournalError(f"cannot read the journal {path}: no worker has started yet")
+        self._db = _connect(f"file:{path}?mode=ro", path)
+        self._sql = queries("nunet_dms.node", "schema.sql")
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> JournalReader:
+        """Use as `with JournalReader(path) as journal:`."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def jobs(self) -> tuple[JobRow, ...]:
+        """Return the newest jobs first, at most `JOBS_SHOWN_MAX`."""
+        return tuple(map(_job, self._rows("all_jobs", count=JOBS_SHOWN_MAX)))
+
+    def open_jobs(self) -> tuple[JobRow, ...]:
+        """Return every job that is neither settled nor lost, oldest first."""
+        return tuple(map(_job, self._rows("open_jobs")))
+
+    def find(self, job_id: str) -> JobRow | None:
+        """Return the job with exactly this id, or None."""
+        rows = self._rows("one_job", job_id=job_id)
+        return _job(rows[0]) if rows else None
+
+    def job(self, prefix: str) -> JobRow:
+        """Return the job whose id begins with `prefix`; raises UsageError unless there is one."""
+        rows = self._rows("jobs_by_prefix", prefix=prefix)
+        if len(rows) == 1 and prefix:
+            return _job(rows[0])
+        why = "several jobs begin so" if rows else "there is none"
+        raise UsageError(f"cannot find job {prefix!r:.70}: {why}", hint="type: nunet jobs")
+
+    def events(self, job_id: str) -> tuple[EventRow, ...]:
+        """Return a job's story, oldest first."""
+        return tuple(EventRow(**dict(row)) for row in self._rows("events", job_id=job_id))
+
+    def reserved(self) -> Capacity:
+        """Return what running and coming jobs hold."""
+        cpu_mhz, ram_mb, disk_mb = self._rows("reserved")[0]
+        return Capacity(cpu_mhz, ram_mb, disk_mb)
+
+    def outbox_waiting(self) -> int:
+        """Return how many reports still have to reach the Oracle."""
+        return int(self._rows("outbox_waiting")[0][0])
+
+    def earned(self) -> int:
+        """Return what settled jobs have paid, in base units."""
+        return int(self._rows("earned_total")[0][0])
+
+    def worker(self) -> WorkerRow | None:
+        """Return what the worker last said of itself, or None."""
+        rows = self._rows("worker")
+        if not rows:
+            return None
+        known = dict(rows[0])
+        known["ready"], known["accepting"] = bool(known["ready"]), bool(known["accepting"])
+        return WorkerRow(**known)
+
+    def pin(self) -> tuple[str, bytes] | None:
+        """Return the pinned Oracle's URL and its own words, or None before first contact."""
+        rows = self._rows("pin")
+        return (rows[0]["url"], rows[0]["info"]) if rows else None
+
+    def offer(self, job_id: str) -> bytes:
+        """Return the exact bytes of the offer that a job came from."""
+        return bytes(self._rows("offer", job_id=job_id)[0][0])
+
+    def report(self, job_id: str) -> bytes:
+        """Return the frozen body of a job's report."""
+        return bytes(self._rows("report_body", job_id=job_id)[0][0])
+
+    def _rows(self, query: str, **values: object) -> list[sqlite3.Row]:
+        with self._lock, closing(self._db.execute(self._sql[query], values)) as cursor:
+            return cursor.fetchall()
+
+
+class Journal(JournalReader):
+    """The worker's own journal. `now_ms` is the wall clock, in milliseconds."""
+
+    def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
+        """Open or create; raises JournalError when the file is damaged, foreign or newer."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._db = _connect(f"file:{path}", path)
+        self._sql = queries("nunet_dms.node", "schema.sql")
+        self._lock = threading.RLock()
+        self._now_ms = now_ms
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA foreign_keys = ON")
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            self._db.executescript(f"BEGIN IMMEDIATE; {self._sql['schema']}; COMMIT;")
+        path.chmod(0o600)
+
+    def admit(self, row: Mapping[str, object], capacity: Capacity) -> None:
+        """Reserve and store a job in one transaction.
+
+        Raises CapacityError when it does not fit, UsageError when its ticket was used before.
+        """
+        with self._transaction():
+            used = self.reserved()
+            for name in ("cpu_mhz", "ram_mb", "disk_mb"):
+                wanted, free = int(str(row[name])), getattr(capacity, name) - getattr(used, name)
+                if wanted > free:
+                    raise CapacityError(f"cannot take the job: {wanted} {name} of {free} free")
+            try:
+                self._write("insert_seen", ticket_id=row["ticket_id"])
+                self._write("insert_job", **row)
+            except sqlite3.IntegrityError as error:
+                raise UsageError("cannot take the job: its ticket was used before") from error
+            self.note(str(row["job_id"]), State.ADMITTED.value)
+
+    def move(self, job: JobRow, new: State, detail: str = "") -> JobRow:
+        """Move a job; raises InvalidTransitionError unless table and file agree."""
+        with self._transaction():
+            return self._move(job, new, detail)
+
+    def created(self, job: JobRow, container_id: str, image_id: str) -> JobRow:
+        """Store the container, and move to CREATED."""
+        with self._transaction():
+            self._write(
+                "set_container", job_id=job.job_id, container_id=container_id, image_id=image_id
+            )
+            return self._move(job, State.CREATED, container_id[:12])
+
+    def started(self, job: JobRow, started_ms: int, boot_id: str) -> JobRow:
+        """Store when the container started and in which boot, and move to RUNNING."""
+        with self._transaction():
+            self._write("set_started", job_id=job.job_id, started_ms=started_ms, boot_id=boot_id)
+            return self._move(job, State.RUNNING, "")
+
+    def ask_stop(self, job: JobRow, reason: str) -> JobRow:
+        """Store why we are about to stop a job; the first reason stays."""
+        with self._transaction():
+            self._write("set_stop", job_id=job.job_id, reason=reason)
+            self.note(job.job_id, "stop", reason)
+        return self._again(job)
+
+    def ended(self, job: JobRow, end: JobEnd, key: str, report: bytes) -> JobRow:
+        """Store exit facts and the frozen report, and move to EXITED: one transaction."""
+        with self._transaction():
+            values = {field.name: getattr(end, field.name) for field in fields(end)}
+            self._write("set_end", job_id=job.job_id, **values)
+            self._write("insert_report", key=key, job_id=job.job_id, body=report)
+            return self._move(job, State.EXITED, end.reason)
+
+    def reported(self, job: JobRow) -> JobRow:
+        """The Oracle has the report: mark it and move to REPORTED."""
+        with self._transaction():
+            self._write("report_acked", job_id=job.job_id)
+            return self._move(job, State.REPORTED, "")
+
+    def parked(self, job: JobRow, why: str) -> JobRow:
+        """The Oracle refuses the report for good: keep the evidence and move to LOST."""
+        with self._transaction():
+            self._write("report_parked", job_id=job.job_id, why=why)
+            return self._move(job, State.LOST, why)
+
+    def signed(self, job: JobRow, earned: int, tx_id: str) -> JobRow:
+        """Store what a settlement pays us before its signature leaves."""
+        with self._transaction():
+            self._write("set_earned", job_id=job.job_id, earned=earned, tx_id=tx_id)
+            return self._move(job, State.SIGNED, tx_id)
+
+    def settled(self, job: JobRow, earned: int, tx_id: str) -> JobRow:
+        """The ledger has the settlement."""
+        with self._transaction():
+            self._write("set_earned", job_id=job.job_id, earned=earned, tx_id=tx_id)
+            return self._move(job, State.SETTLED, tx_id)
+
+    def usage(self, job_id: str, cpu_ms: int, ram_peak_mb: int) -> None:
+        """Store a sample of what a running job has used; only growth counts."""
+        with self._transaction():
+            self._write("set_usage", job_id=job_id, cpu_ms=cpu_ms, ram_peak_mb=ram_peak_mb)
+
+    def report_tried(self, job_id: str) -> None:
+        """Count one try to deliver a report."""
+        with self._transaction():
+            self._write("report_tried", job_id=job_id)
+
+    def pin_oracle(self, url: str, info: bytes) -> None:
+        """Store the Oracle's own words at first contact; they are never overwritten."""
+        with self._transaction():
+            self._write("insert_pin", url=url, info=info)
+
+    def write_worker(self, row: WorkerRow) -> None:
+        """Store what `nunet status` shows."""
+        with self._transaction():
+            self._write("write_worker", **{f.name: getattr(row, f.name) for f in fields(row)})
+
+    def note(self, job_id: str, what: str, detail: str = "") -> None:
+        """Add a line to a job's story."""
+        self._write("insert_event", job_id=job_id, what=what, detail=detail[:500])
+
+    def _move(self, job: JobRow, new: State, detail: str) -> JobRow:
+        check_move(job.job_id, job.state, new)
+        moved = self._write("move_job", job_id=job.job_id, old=job.state.value, new=new.value)
+        if moved != 1:
+            story = "; ".join(f"{event.what} {event.detail}" for event in self.events(job.job_id))
+            raise InvalidTransitionError(
+                f"cannot move job {job.job_id} from {job.state.value} to {new.value}: {story}"
+            )
+        self.note(job.job_id, new.value, detail)
+        return self._again(job)
+
+    def _again(self, job: JobRow) -> JobRow:
+        return _job(self._rows("one_job", job_id=job.job_id)[0])
+
+    def _write(self, query: str, **values: object) -> int:
+        values.setdefault("now_ms", self._now_ms())
+        return self._db.execute(self._sql[query], values).rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+
+def _connect(uri: str, path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        db.row_factory = sqlite3.Row
+        application_id = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise JournalError(f"cannot use the journal {path}: {error}") from error
+    if damage != "ok":
+        raise JournalError(f"cannot use the journal {path}: it is damaged: {damage}")
+    if (application_id, version) not in {(APPLICATION_ID, USER_VERSION), (0, 0)}:
+        raise JournalError(
+            f"cannot use the journal {path}: it is version {version} of application"
+            f" {application_id:#x}, not ours"
+        )
+    return db
+
+
+def _job(row: sqlite3.Row) -> JobRow:
+    known = {field.name: row[field.name] for field in fields(JobRow)}
+    known["state"] = State(known["state"])
+    return JobRow(**known)

@@ -1,0 +1,45 @@
+"""The Oracle that this node trusts: pinned at first contact or before, then never changed."""
+
+from __future__ import annotations
+
+from nunet_dms.config import OracleConfig
+from nunet_dms.errors import VerificationError
+from nunet_dms.node.journal import Journal
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.api import OracleInfo
+from nunet_dms.protocol.keys import fingerprint_of
+
+
+def pinned_oracle(journal: Journal) -> OracleInfo | None:
+    """Return what was pinned, or None before first contact."""
+    found = journal.pin()
+    return None if found is None else strict.decode(OracleInfo, found[1])
+
+
+def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> OracleInfo:
+    """Pin an Oracle at first contact; raises VerificationError if it is not the pinned one."""
+    if config.ticket_key and info.ticket_key != config.ticket_key:
+        raise _another("config.toml", config.ticket_key, info.ticket_key)
+    pinned = pinned_oracle(journal)
+    if pinned is None:
+        journal.pin_oracle(config.url, strict.encode(info))
+        return info
+    if info.ticket_key != pinned.ticket_key:
+        raise _another("the journal", pinned.ticket_key, info.ticket_key)
+    for name in ("escrow_key_hash", "network_magic", "token_policy", "token_name"):
+        if getattr(info, name) != getattr(pinned, name):
+            raise VerificationError(
+                "oracle_changed",
+                f"cannot trust this Oracle: its {name} is no longer what was pinned",
+                hint="ask its operator; to trust it anew: nunet onboard again under a new home",
+            )
+    return pinned
+
+
+def _another(where: str, pinned: str, found: str) -> VerificationError:
+    return VerificationError(
+        "oracle_changed",
+        f"cannot trust this Oracle: its key is {fingerprint_of(found)},"
+        f" {where} pins {fingerprint_of(pinned)}",
+        hint="if you meant to change Oracles: nunet onboard --oracle URL --oracle-key KEY",
+    )

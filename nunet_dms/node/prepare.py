@@ -1,0 +1,85 @@
+"""Everything between accepting a job and starting it: image, inputs, container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nunet_dms.node.admission import VerifiedJob
+from nunet_dms.node.allocator import cores_of, nano_cpus
+from nunet_dms.node.engine.profile import (
+    LABEL_ATTEMPT,
+    LABEL_JOB,
+    LABEL_NODE,
+    LABEL_TICKET,
+    container_name,
+)
+from nunet_dms.node.engine.types import ContainerSpec, Failure
+from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.rows import JobRow
+from nunet_dms.protocol.job import INPUT_FOLDER
+
+if TYPE_CHECKING:
+    from nunet_dms.node.runner import Deps
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A container that waits to be started."""
+
+    container_id: str
+    image_id: str
+
+
+def prepare(
+    deps: Deps, row: JobRow, job: VerifiedJob, folder: JobFolder, name: str
+) -> Prepared | Failure:
+    """Pull, stage and create; every part may be repeated. Raises UnreachableError to try again."""
+    existing = deps.engine.facts(name)
+    image_id = deps.engine.resolve_image(job.spec.image)
+    if isinstance(image_id, Failure):
+        return image_id
+    if existing is not None:
+        return Prepared(existing.container_id, image_id)
+    folder.make(deps.user)
+    folder.stage(job.spec.inputs, deps.oracle.get_blob)
+    created = deps.engine.create(container_spec(deps, row, job, folder, image_id))
+    if isinstance(created, Failure):
+        return created
+    return Prepared(created, image_id)
+
+
+def container_spec(
+    deps: Deps, row: JobRow, job: VerifiedJob, folder: JobFolder, image_id: str
+) -> ContainerSpec:
+    """Return how a verified job's container is made."""
+    spec, resources = job.spec, job.spec.resources
+    cores = cores_of(resources.cpu_mhz, deps.core_mhz)
+    limits = {
+        "NUNET_JOB_ID": row.job_id,
+        "NUNET_CPU_MHZ": str(resources.cpu_mhz),
+        "NUNET_RAM_MB": str(resources.ram_mb),
+        "NUNET_TIME_LIMIT_S": str(spec.time_limit_s),
+        "NUNET_INPUT_DIR": INPUT_FOLDER,
+        "NUNET_OUTPUT_DIR": spec.outputs,
+        "OMP_NUM_THREADS": str(cores),  # libraries that count the host's cores would be throttled
+    }
+    return ContainerSpec(
+        name=container_name(deps.identity.node_id, row.job_id, row.attempt),
+        labels=(
+            (LABEL_NODE, deps.identity.node_id),
+            (LABEL_JOB, row.job_id),
+            (LABEL_ATTEMPT, str(row.attempt)),
+            (LABEL_TICKET, row.ticket_id),
+        ),
+        image_id=image_id,
+        command=spec.command,
+        env=tuple(sorted({**limits, **spec.env}.items())),
+        nano_cpus=nano_cpus(resources.cpu_mhz, deps.core_mhz),
+        ram_mb=resources.ram_mb,
+        disk_mb=resources.disk_mb,
+        user=deps.user,
+        inputs=folder.inputs,
+        outputs=folder.outputs,
+        output_folder=spec.outputs,
+    )

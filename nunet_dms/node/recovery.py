@@ -1,0 +1,31 @@
+"""What a worker does once at its start: clear away what no open job owns.
+
+Containers are joined by label with the journal's rows. Running jobs need nothing here: their
+rows are still open, and the runner goes on from their state.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.states import HAS_CONTAINER
+
+if TYPE_CHECKING:
+    from nunet_dms.node.runner import Deps
+
+log = logging.getLogger(__name__)
+
+
+def recover(deps: Deps) -> None:
+    """Remove our containers and folders that no open job needs; raises EngineUnreachableError."""
+    needed = {row.job_id for row in deps.journal.open_jobs() if row.state in HAS_CONTAINER}
+    for owned in deps.engine.owned(deps.identity.node_id):
+        if owned.job_id not in needed:
+            log.warning("leftover_removed container=%s job=%s", owned.name, owned.job_id)
+            deps.engine.remove(owned.name)
+    if deps.jobs_dir.is_dir():
+        for folder in deps.jobs_dir.iterdir():
+            if folder.name not in needed:
+                JobFolder(folder).clean()

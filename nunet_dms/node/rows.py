@@ -1,0 +1,86 @@
+"""The journal's rows as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nunet_dms.node.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """One job as the journal knows it; texts are empty and numbers None while unknown."""
+
+    job_id: str
+    ticket_id: str
+    state: State
+    attempt: int
+    cpu_mhz: int
+    ram_mb: int
+    disk_mb: int
+    time_limit_s: int
+    price: int
+    image: str
+    container_id: str
+    image_id: str
+    boot_id: str
+    stop_reason: str
+    stop_ms: int | None
+    reason: str
+    detail: str
+    exit_code: int | None
+    ran_ms: int
+    cpu_ms: int | None
+    ram_peak_mb: int | None
+    earned: int | None
+    settlement_tx_id: str
+    admitted_ms: int
+    started_ms: int | None
+    finished_ms: int | None
+    changed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """What the worker last said of itself; states are `ok` or the reason why not."""
+
+    pid: int
+    version: str
+    started_s: int
+    ready: bool
+    accepting: bool
+    oracle_state: str
+    engine_state: str
+    note: str
+    heartbeat_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One line of a job's story."""
+
+    at_ms: int
+    what: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """An amount of each thing that jobs share."""
+
+    cpu_mhz: int
+    ram_mb: int
+    disk_mb: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """How a job ended: what is stored together with its report."""
+
+    reason: str
+    detail: str
+    exit_code: int | None
+    ran_ms: int
+    cpu_ms: int | None
+    ram_peak_mb: int | None
+    finished_ms: int | None

@@ -1,0 +1,174 @@
+-- The node's journal: one SQLite file, one writer (the worker), read-only for everybody else.
+-- Opened with WAL and synchronous=FULL: a commit that returned survives a power cut.
+
+-- name: schema
+PRAGMA application_id = 1314213716;
+PRAGMA user_version = 1;
+CREATE TABLE job (
+    job_id           TEXT PRIMARY KEY,
+    ticket_id        TEXT NOT NULL UNIQUE,
+    state            TEXT NOT NULL,
+    attempt          INTEGER NOT NULL DEFAULT 1 CHECK (attempt >= 1),
+    cpu_mhz          INTEGER NOT NULL CHECK (cpu_mhz > 0),
+    ram_mb           INTEGER NOT NULL CHECK (ram_mb > 0),
+    disk_mb          INTEGER NOT NULL CHECK (disk_mb > 0),
+    time_limit_s     INTEGER NOT NULL CHECK (time_limit_s > 0),
+    price            INTEGER NOT NULL CHECK (price > 0),
+    image            TEXT NOT NULL,
+    offer            BLOB NOT NULL,      -- the exact offer: ticket, spec and request
+    container_id     TEXT NOT NULL DEFAULT '',
+    image_id         TEXT NOT NULL DEFAULT '',
+    boot_id          TEXT NOT NULL DEFAULT '',
+    stop_reason      TEXT NOT NULL DEFAULT '',  -- set before we stop a container
+    stop_ms          INTEGER,
+    reason           TEXT NOT NULL DEFAULT '',  -- set once, on leaving the running states
+    detail           TEXT NOT NULL DEFAULT '',
+    exit_code        INTEGER,
+    ran_ms           INTEGER NOT NULL DEFAULT 0,
+    cpu_ms           INTEGER,
+    ram_peak_mb      INTEGER,
+    earned           INTEGER,            -- base units; known when we co-sign
+    settlement_tx_id TEXT NOT NULL DEFAULT '',
+    admitted_ms      INTEGER NOT NULL,
+    started_ms       INTEGER,
+    finished_ms      INTEGER,
+    changed_ms       INTEGER NOT NULL
+) STRICT;
+CREATE TABLE outbox (
+    key         TEXT PRIMARY KEY,        -- node:ticket:report
+    job_id      TEXT NOT NULL REFERENCES job (job_id),
+    body        BLOB NOT NULL,           -- frozen; sent byte-equal on every try
+    tries       INTEGER NOT NULL DEFAULT 0,
+    acked       INTEGER NOT NULL DEFAULT 0 CHECK (acked IN (0, 1)),
+    parked      TEXT NOT NULL DEFAULT '' -- why the Oracle refuses it; kept as evidence
+) STRICT;
+CREATE TABLE seen_ticket (
+    ticket_id TEXT PRIMARY KEY,
+    seen_ms   INTEGER NOT NULL
+) STRICT;
+CREATE TABLE event (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+    job_id TEXT NOT NULL,
+    at_ms  INTEGER NOT NULL,
+    what   TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX event_by_job ON event (job_id);
+CREATE TABLE pin (                       -- what the Oracle said of itself at first contact
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    url  TEXT NOT NULL,
+    info BLOB NOT NULL
+) STRICT;
+CREATE TABLE worker (                    -- what `nunet status` shows; written by the worker
+    only         INTEGER PRIMARY KEY CHECK (only = 1),
+    pid          INTEGER NOT NULL,
+    version      TEXT NOT NULL,
+    started_s    INTEGER NOT NULL,
+    ready        INTEGER NOT NULL,
+    accepting    INTEGER NOT NULL,
+    oracle_state TEXT NOT NULL,
+    engine_state TEXT NOT NULL,
+    note         TEXT NOT NULL,
+    heartbeat_s  INTEGER NOT NULL
+) STRICT;
+
+-- name: insert_job
+INSERT INTO job (job_id, ticket_id, state, cpu_mhz, ram_mb, disk_mb, time_limit_s, price, image,
+                 offer, admitted_ms, changed_ms)
+VALUES (:job_id, :ticket_id, 'admitted', :cpu_mhz, :ram_mb, :disk_mb, :time_limit_s, :price, :image,
+        :offer, :now_ms, :now_ms);
+
+-- name: insert_seen
+INSERT INTO seen_ticket (ticket_id, seen_ms) VALUES (:ticket_id, :now_ms);
+
+-- name: reserved
+SELECT COALESCE(SUM(cpu_mhz), 0), COALESCE(SUM(ram_mb), 0), COALESCE(SUM(disk_mb), 0)
+FROM job WHERE state IN ('admitted', 'accepted', 'created', 'starting', 'running');
+
+-- name: move_job
+UPDATE job SET state = :new, changed_ms = :now_ms WHERE job_id = :job_id AND state = :old;
+
+-- name: set_container
+UPDATE job SET container_id = :container_id, image_id = :image_id WHERE job_id = :job_id;
+
+-- name: set_started
+UPDATE job SET started_ms = :started_ms, boot_id = :boot_id WHERE job_id = :job_id;
+
+-- name: set_stop
+UPDATE job SET stop_reason = :reason, stop_ms = :now_ms
+WHERE job_id = :job_id AND stop_reason = '';
+
+-- name: set_end
+UPDATE job SET reason = :reason, detail = :detail, exit_code = :exit_code, ran_ms = :ran_ms,
+               cpu_ms = :cpu_ms, ram_peak_mb = :ram_peak_mb, finished_ms = :finished_ms
+WHERE job_id = :job_id AND reason = '';
+
+-- name: set_usage
+UPDATE job SET cpu_ms = MAX(COALESCE(cpu_ms, 0), :cpu_ms),
+               ram_peak_mb = MAX(COALESCE(ram_peak_mb, 0), :ram_peak_mb)
+WHERE job_id = :job_id;
+
+-- name: set_earned
+UPDATE job SET earned = :earned, settlement_tx_id = :tx_id WHERE job_id = :job_id;
+
+-- name: insert_report
+INSERT INTO outbox (key, job_id, body) VALUES (:key, :job_id, :body);
+
+-- name: report_body
+SELECT body FROM outbox WHERE job_id = :job_id;
+
+-- name: report_tried
+UPDATE outbox SET tries = tries + 1 WHERE job_id = :job_id;
+
+-- name: report_acked
+UPDATE outbox SET acked = 1 WHERE job_id = :job_id AND acked = 0;
+
+-- name: report_parked
+UPDATE outbox SET parked = :why WHERE job_id = :job_id AND acked = 0;
+
+-- name: outbox_waiting
+SELECT COUNT(*) FROM outbox WHERE acked = 0 AND parked = '';
+
+-- name: insert_event
+INSERT INTO event (job_id, at_ms, what, detail) VALUES (:job_id, :now_ms, :what, :detail);
+
+-- name: events
+SELECT at_ms, what, detail FROM event WHERE job_id = :job_id ORDER BY seq;
+
+-- name: all_jobs
+SELECT * FROM job ORDER BY admitted_ms DESC, job_id LIMIT :count;
+
+-- name: open_jobs
+SELECT * FROM job WHERE state NOT IN ('settled', 'lost') ORDER BY admitted_ms, job_id;
+
+-- name: one_job
+SELECT * FROM job WHERE job_id = :job_id;
+
+-- name: jobs_by_prefix
+SELECT * FROM job WHERE job_id >= :prefix AND job_id < :prefix || 'g' ORDER BY job_id LIMIT 2;
+
+-- name: offer
+SELECT offer FROM job WHERE job_id = :job_id;
+
+-- name: earned_total
+SELECT COALESCE(SUM(earned), 0) FROM job WHERE state = 'settled';
+
+-- name: pin
+SELECT url, info FROM pin WHERE only = 1;
+
+-- name: insert_pin
+INSERT INTO pin (only, url, info) VALUES (1, :url, :info);
+
+-- name: worker
+SELECT pid, version, started_s, ready, accepting, oracle_state, engine_state, note, heartbeat_s
+FROM worker WHERE only = 1;
+
+-- name: write_worker
+INSERT INTO worker (only, pid, version, started_s, ready, accepting, oracle_state, engine_state,
+                    note, heartbeat_s)
+VALUES (1, :pid, :version, :started_s, :ready, :accepting, :oracle_state, :engine_state,
+        :note, :heartbeat_s)
+ON CONFLICT (only) DO UPDATE SET pid = excluded.pid, version = excluded.version,
+    started_s = excluded.started_s, ready = excluded.ready, accepting = excluded.accepting,
+    oracle_state = excluded.oracle_state, engine_state = excluded.engine_state,
+    note = excluded.note, heartbeat_s = excluded.heartbeat_s;

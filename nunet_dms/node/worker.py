@@ -1,0 +1,300 @@
+"""The worker: takes offers, runs jobs, reports, is paid. `compose` builds every object.
+
+`step` never blocks: it reads what came of the pool's tasks, decides, and hands out new tasks.
+The same class runs in production, in tests with a clock of their own, and in crash sweeps.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nunet_dms import __version__
+from nunet_dms.config import Config
+from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
+from nunet_dms.node.allocator import capacity_of
+from nunet_dms.node.backoff import Backoff
+from nunet_dms.node.clock import Clock
+from nunet_dms.node.engine.profile import job_user
+from nunet_dms.node.engine.types import Engine
+from nunet_dms.node.identity import read_identity
+from nunet_dms.node.inbox import InboxHandler
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.oracle_client import OracleClient
+from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
+from nunet_dms.node.pool import Outcome, Pool, Task
+from nunet_dms.node.recovery import recover
+from nunet_dms.node.rows import Capacity, WorkerRow
+from nunet_dms.node.runner import Deps, Runner
+from nunet_dms.oracle_http import NodeProof, OracleHttp
+from nunet_dms.paths import Paths
+from nunet_dms.protocol.api import OracleInfo
+from nunet_dms.protocol.node import Capacity as OfferedCapacity
+from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, NodeRegistration
+from nunet_dms.protocol.quote import PriceList
+from nunet_dms.protocol.report import Reason
+from nunet_dms.protocol.signing import Domain, seal
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_EVERY_S = 15.0
+"""The Oracle takes a node for gone after three missed ones."""
+ENGINE_CHECK_EVERY_S = 30.0
+STATUS_EVERY_S = 15.0
+"""Between two writes of an unchanged status row."""
+OK = "ok"
+
+
+@dataclass(slots=True)
+class Health:
+    """What the worker knows of the world just now; `ok`, or why not."""
+
+    oracle: str = "not yet reached"
+    engine: str = "not yet reached"
+    note: str = ""
+    registered: bool = False
+
+
+class Worker:
+    """One provider's node; `step` is one turn."""
+
+    def __init__(
+        self, deps: Deps, runner: Runner, inbox: InboxHandler, config: Config, cancels: Path
+    ) -> None:
+        self._deps = deps
+        self._runner = runner
+        self._inbox = inbox
+        self._config = config
+        self._cancels = cancels
+        self._health = Health()
+        self._started_s = int(deps.clock.wall_s())
+        self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
+        self._shown: WorkerRow | None = None
+        self._recovered = False
+        self._handlers: dict[str, Callable[[object], None]] = {
+            "contact": self._contacted,
+            "register": self._registered,
+            "heartbeat": self._beaten,
+            "poll": self._polled,
+            "engine": self._engine_seen,
+            "recover": self._engine_seen,
+        }
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether some job is in hand."""
+        return bool(self._runner.rows())
+
+    def step(self) -> None:
+        """Take what came of tasks, then ask for what is due."""
+        for outcome in self._deps.pool.collect():
+            self._take(outcome)
+        self._look_for_cancels()
+        self._check_engine()
+        if self._recovered:
+            self._talk()
+            self._inbox.advance()
+            self._runner.advance()
+        self._show(ready=self._recovered)
+
+    def drain(self) -> None:
+        """Stop taking work and let go: containers run on and are adopted at the next start."""
+        self._show(ready=False)
+        log.info("worker_drained jobs=%d", len(self._runner.rows()))
+
+    def _check_engine(self) -> None:
+        """Ask whether the engine answers; the first time, clear away what is nobody's."""
+        deps = self._deps
+        if not self._recovered:
+            self._task("recover", lambda: recover(deps))
+        elif self._is_due("engine", ENGINE_CHECK_EVERY_S):
+            self._task("engine", deps.engine.ping)
+
+    def _talk(self) -> None:
+        """Say who we are, then beat and poll."""
+        deps = self._deps
+        if self._inbox.oracle is None:
+            self._task("contact", deps.oracle.info)
+        elif not self._health.registered:
+            registration = seal(
+                self._registration(self._inbox.oracle), Domain.REGISTRATION, deps.identity.key
+            )
+            self._task("register", lambda: deps.oracle.register(registration))
+        else:
+            if self._is_due("heartbeat", HEARTBEAT_EVERY_S):
+                beat = self._heartbeat()
+                self._task("heartbeat", lambda: deps.oracle.heartbeat(beat))
+            poll = self._inbox.next_poll()
+            self._task("poll", lambda: deps.oracle.poll(poll))
+
+    def _take(self, outcome: Outcome) -> None:
+        if outcome.task.job_id:
+            if not self._inbox.handle(outcome):
+                self._runner.handle(outcome)
+            return
+        deps, task = self._deps, outcome.task
+        if outcome.error is None:
+            deps.backoff.clear(task)
+            self._handlers[task.what](outcome.value)
+            return
+        deps.backoff.fail(task, deps.clock.monotonic_s())
+        self._went_wrong(task.what, outcome.error)
+
+    def _went_wrong(self, what: str, error: Exception) -> None:
+        known = isinstance(error, NunetError)
+        level = logging.WARNING if known else logging.ERROR
+        log.log(level, "%s_failed: %s", what, error, exc_info=None if known else error)
+        if isinstance(error, EngineUnreachableError) or what in {"engine", "recover"}:
+            self._health.engine = str(error)
+        else:
+            self._health.oracle = str(error)
+            if not isinstance(error, UnreachableError):
+                self._health.registered = False  # it answered no: introduce ourselves again
+
+    def _contacted(self, value: object) -> None:
+        if isinstance(value, OracleInfo):
+            try:
+                self._inbox.oracle = check_oracle(value, self._config.oracle, self._deps.journal)
+            except NunetError as error:
+                self._went_wrong("contact", error)
+                self._deps.backoff.fail(Task("", "contact"), self._deps.clock.monotonic_s())
+                return
+            self._health.note = value.warning
+            log.info("oracle_contacted key=%s", value.ticket_key)
+
+    def _registered(self, _value: object) -> None:
+        self._health.registered, self._health.oracle = True, OK
+        self._due["heartbeat"] = 0.0
+
+    def _beaten(self, value: object) -> None:
+        self._health.oracle = OK
+        if isinstance(value, HeartbeatReply):
+            for job_id in value.lost:
+                log.warning("lease_lost job=%s", job_id)
+                self._runner.stop(job_id, Reason.NODE_FAULT)
+
+    def _polled(self, value: object) -> None:
+        self._health.oracle = OK
+        if isinstance(value, Inbox):
+            self._inbox.take(value)
+
+    def _engine_seen(self, _value: object) -> None:
+        self._health.engine = OK
+        self._recovered = True
+
+    def _registration(self, oracle: OracleInfo) -> NodeRegistration:
+        config, us = self._config, self._deps.identity
+        return NodeRegistration(
+            node_id=us.node_id,
+            settlement_key_hash=us.settlement_key.key_hash.hex(),
+            wallet=us.wallet,
+            network_magic=oracle.network_magic,
+            capacity=OfferedCapacity(
+                cpu_mhz=config.capacity.cpu_mhz,
+                ram_mb=config.capacity.ram_mb,
+                disk_mb=config.capacity.disk_mb,
+            ),
+            price=PriceList(
+                per_ghz_hour=config.price.per_ghz_hour,
+                per_ram_gb_hour=config.price.per_ram_gb_hour,
+            ),
+            architecture=platform.machine(),
+            platform=f"{platform.system()} {platform.release()}"[:100],
+            agent_version=__version__,
+            issued_s=int(self._deps.clock.wall_s()),
+        )
+
+    def _heartbeat(self) -> Heartbeat:
+        free = self._free()
+        return Heartbeat(
+            holding=tuple(row.job_id for row in self._runner.rows()),
+            accepting=self._health.engine == OK,
+            free_cpu_mhz=free.cpu_mhz,
+            free_ram_mb=free.ram_mb,
+        )
+
+    def _free(self) -> Capacity:
+        total, used = capacity_of(self._config.capacity), self._deps.journal.reserved()
+        return Capacity(
+            max(total.cpu_mhz - used.cpu_mhz, 0),
+            max(total.ram_mb - used.ram_mb, 0),
+            max(total.disk_mb - used.disk_mb, 0),
+        )
+
+    def _look_for_cancels(self) -> None:
+        """Stop the jobs that the owner asked to stop: one empty file each, named by job."""
+        if not self._cancels.is_dir():
+            return
+        for wish in sorted(self._cancels.iterdir()):
+            self._runner.stop(wish.name, Reason.NODE_FAULT)
+            wish.unlink(missing_ok=True)
+
+    def _is_due(self, what: str, every_s: float) -> bool:
+        now_s = self._deps.clock.monotonic_s()
+        if now_s < self._due[what]:
+            return False
+        self._due[what] = now_s + every_s
+        return True
+
+    def _task(self, what: str, work: Callable[[], object]) -> None:
+        task = Task("", what)
+        if self._deps.backoff.is_ready(task, self._deps.clock.monotonic_s()):
+            self._deps.pool.submit(task, work)
+
+    def _show(self, *, ready: bool) -> None:
+        """Write the status row when it changed, and now and then as a sign of life."""
+        row = WorkerRow(
+            pid=os.getpid(),
+            version=__version__,
+            started_s=self._started_s,
+            ready=ready,
+            accepting=ready and self._health.registered and self._health.engine == OK,
+            oracle_state=self._health.oracle,
+            engine_state=self._health.engine,
+            note=self._inbox.complaint or self._health.note,
+            heartbeat_s=0,
+        )
+        if row != self._shown or self._is_due("status", STATUS_EVERY_S):
+            self._shown = row
+            now_s = int(self._deps.clock.wall_s())
+            self._deps.journal.write_worker(replace(row, heartbeat_s=now_s))
+
+
+def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple[Worker, Pool]:
+    """Build every object of a worker and hand each on: the whole program in one function."""
+    journal = Journal(paths.journal, clock.now_ms)
+    identity = read_identity(paths, config.wallet.address)
+    pinned = pinned_oracle(journal)
+    http = OracleHttp(
+        config.oracle.url,
+        NodeProof(identity.key, identity.node_id),
+        ticket_key=config.oracle.ticket_key or (pinned.ticket_key if pinned else ""),
+        clock=clock.wall_s,
+    )
+    pool = Pool()
+    deps = Deps(
+        journal=journal,
+        engine=engine,
+        oracle=OracleClient(http, identity.node_id),
+        pool=pool,
+        identity=identity,
+        clock=clock,
+        backoff=Backoff(random.Random()),  # noqa: S311 - jitter, not a secret
+        jobs_dir=paths.jobs_dir,
+        core_mhz=config.capacity.core_mhz,
+        user=job_user(),
+        boot_id=_boot_id(),
+    )
+    runner = Runner(deps)
+    inbox = InboxHandler(deps, runner, capacity_of(config.capacity), paths.receipts_dir)
+    inbox.resume()
+    return Worker(deps, runner, inbox, config, paths.cancel_dir), pool
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
