@@ -1,0 +1,1 @@
+"""Cardano payments: read, verify and build transactions; the escrow; the chain's backends."""

@@ -1,0 +1,1 @@
+"""Where transactions are sent and looked up: the chain backends, and the development ledger."""

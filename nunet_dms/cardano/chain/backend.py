@@ -1,0 +1,74 @@
+"""What the Oracle asks of a chain, whichever one it is.
+
+A backend is believed about four things only: where a transaction is, whether it passed phase 2,
+what is spent, and where the tip is. The bytes it returns are read and checked by ourselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from nunet_dms.cardano.address import Address
+from nunet_dms.cardano.fees import FeeParams, Utxo
+from nunet_dms.cardano.transaction import TxInput
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """The last block; `slot` is that block's own and may lie behind what the clock says."""
+
+    slot: int
+    height: int
+    block_hash: bytes
+    time_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainTransaction:
+    """A transaction that is in a block: the bytes that travelled, and where they are."""
+
+    raw: bytes
+    height: int
+    block_hash: bytes
+    valid: bool
+    """Whether its Plutus scripts passed (phase 2); an invalid one pays nobody."""
+
+
+class ChainBackend(Protocol):
+    """A chain, seen from its last block; what only waits in the mempool is not part of it."""
+
+    def tip(self) -> Tip:
+        """Return the last block."""
+        ...
+
+    def slot_at(self, time_s: float) -> int:
+        """Return the slot of a Unix time in seconds; deadlines are compared with slot_at(now)."""
+        ...
+
+    def parameters(self) -> FeeParams:
+        """Return the protocol parameters in force."""
+        ...
+
+    def transaction(self, tx_id: bytes) -> ChainTransaction | None:
+        """Return the transaction of that id, or None while no block holds it."""
+        ...
+
+    def utxo(self, ref: TxInput) -> Utxo | None:
+        """Return the output if a block made it and none has spent it."""
+        ...
+
+    def is_spent(self, ref: TxInput) -> bool:
+        """Return whether a block has spent the output; False also if it never existed."""
+        ...
+
+    def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
+        """Return what the address holds, richest first, up to the backend's limit."""
+        ...
+
+    def submit(self, raw: bytes) -> bytes:
+        """Hand in a signed transaction and return its id; the same bytes twice do no harm.
+
+        Raises RefusedError, whose code is a LedgerRule where the backend says which rule.
+        """
+        ...

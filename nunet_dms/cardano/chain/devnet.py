@@ -1,0 +1,333 @@
+"""The development ledger: a chain in one SQLite file, with real transactions and no value.
+
+It applies the phase-1 rules of `ledger` to the bytes it is given and refuses what it cannot
+judge. Submitting puts a transaction into the mempool, `tick` makes a block of what waits there;
+both are on disk when they return. Blocks are chained by their hashes, which cover the bytes of
+their transactions. A slot is a second since the ledger was made; several blocks may share one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+
+from nunet_dms.cardano import script
+from nunet_dms.cardano.address import Address
+from nunet_dms.cardano.builder import build_transfer
+from nunet_dms.cardano.chain.backend import ChainTransaction, Tip
+from nunet_dms.cardano.chain.ledger import (
+    KnownOutput,
+    LedgerRule,
+    LedgerState,
+    check_interval,
+    check_transaction,
+    read_bounded,
+)
+from nunet_dms.cardano.chain.store import LedgerStore, StoredOutput
+from nunet_dms.cardano.fees import PROTOCOL, FeeParams, Utxo
+from nunet_dms.cardano.hashes import blake2b_256
+from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.network import DEVNET, Network
+from nunet_dms.cardano.output import new_output
+from nunet_dms.cardano.signing import sign
+from nunet_dms.cardano.transaction import Transaction, TxInput, read_transaction
+from nunet_dms.cardano.value import AssetId, Value
+from nunet_dms.errors import CapacityError, RefusedError
+
+NO_VALUE_NOTICE = "development ledger: what it holds has no value"
+GENESIS_LOVELACE = 30_000_000_000_000_000
+"""Lovelace (30 billion ADA): all there ever is, in the faucet's hands at the start."""
+MAX_FAUCET_LOVELACE = 100_000_000_000
+"""Lovelace (100,000 ADA) for one call, so that no caller empties the faucet."""
+MAX_FAUCET_TOKENS = 1_000_000_000_000_000
+"""Base units (10**9 mNTX) for one call; a whole number of calls stays far below 2**63."""
+MAX_MEMPOOL_TRANSACTIONS = 4096
+"""At most 64 MiB of waiting transactions; then the sender has to wait for a block."""
+MAX_BLOCK_BYTES = 90_112
+"""Bytes of transactions in one block (mainnet's max_block_body_size)."""
+MAX_BLOCK_TRANSACTIONS = 1024
+"""Transactions looked at for one block; the smallest that moves anything has about 200 bytes."""
+MAX_OUTPUTS_LISTED = 1000
+"""Unspent outputs returned for one address, as Koios does."""
+
+_GENESIS_DOMAIN = b"nunet-dms/devnet-genesis/v1\0"
+_BLOCK_DOMAIN = b"nunet-dms/devnet-block/v1\0"
+
+log = logging.getLogger(__name__)
+
+
+class Devnet:
+    """A chain backend whose chain is a file; see the module. Any thread may call.
+
+    `clock` returns Unix seconds. Raises ConfigError when the file cannot be used.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._store = LedgerStore(path)
+        try:
+            self._genesis_time_s, faucet_key = self._genesis()
+        except BaseException:
+            self._store.close()
+            raise
+        self._faucet_key = faucet_key
+        self._faucet_address = faucet_key.address(DEVNET.network_id)
+        self._policy_script = script.signature(faucet_key.key_hash)
+        self.asset = AssetId(script.script_hash(self._policy_script), DEVNET.token_name)
+        log.warning(
+            "devnet_open path=%s policy=%s %s", path, self.asset.policy.hex(), NO_VALUE_NOTICE
+        )
+
+    def close(self) -> None:
+        """Close the file; nothing is lost that was acknowledged."""
+        self._store.close()
+
+    def __enter__(self) -> Devnet:
+        """Return the ledger, to be closed at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    @property
+    def network(self) -> Network:
+        """The devnet's row of the network table, with this ledger's own token policy in it."""
+        return replace(DEVNET, token_policy=self.asset.policy)
+
+    def tip(self) -> Tip:
+        """Return the last block; block 0 made the faucet's ADA."""
+        row = self._store.one("tip")
+        time_s = self._genesis_time_s + int(row["slot"])
+        return Tip(row["slot"], row["height"], row["hash"], time_s)
+
+    def slot_at(self, time_s: float) -> int:
+        """Return the slot of a Unix time in seconds; 0 for times before the ledger was made."""
+        return max(0, int(time_s) - self._genesis_time_s)
+
+    def parameters(self) -> FeeParams:
+        """Return the protocol parameters, which are mainnet's."""
+        return PROTOCOL
+
+    def transaction(self, tx_id: bytes) -> ChainTransaction | None:
+        """Return the transaction of that id, or None while no block holds it."""
+        row = self._store.first("transaction_by_id", tx_id=tx_id)
+        if row is None or row["height"] is None:
+            return None
+        return ChainTransaction(row["raw"], row["height"], row["block_hash"], valid=True)
+
+    def utxo(self, ref: TxInput) -> Utxo | None:
+        """Return the output if a block made it and none has spent it."""
+        found = self._find(ref)
+        if found is None or not found.is_unspent_on_chain:
+            return None
+        return Utxo(found.ref, found.output)
+
+    def is_spent(self, ref: TxInput) -> bool:
+        """Return whether a block has spent the output; False also if it never existed."""
+        found = self._find(ref)
+        return found is not None and found.is_spent_on_chain
+
+    def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
+        """Return what the address holds as of the last block, richest first, at most 1000.
+
+        Raises RefusedError for another network's address.
+        """
+        _refuse_other_network(address)
+        found = self._store.outputs(
+            "unspent_outputs", address=address.raw, limit=MAX_OUTPUTS_LISTED
+        )
+        return tuple(Utxo(each.ref, each.output) for each in found)
+
+    def submit(self, raw: bytes) -> bytes:
+        """Put a transaction into the mempool, on disk, and return its id.
+
+        The same bytes again change nothing. Raises RefusedError with the LedgerRule's code, and
+        CapacityError when the mempool is full: the same bytes may pass after the next block.
+        """
+        transaction = read_bounded(raw, PROTOCOL)
+        with self._store.writing():
+            self._accept(transaction)
+        return transaction.tx_id
+
+    def faucet(self, address: Address, lovelace: int, tokens: int) -> bytes:
+        """Send lovelace and freshly minted tokens (base units); return the transaction's id.
+
+        It waits in the mempool like any other. Raises CapacityError for more than one call may
+        ask, RefusedError for less ADA than an output needs or for another network's address.
+        """
+        _refuse_other_network(address)
+        _refuse_greed("lovelace", lovelace, MAX_FAUCET_LOVELACE)
+        _refuse_greed("token base units", tokens, MAX_FAUCET_TOKENS)
+        minted = ((self.asset, tokens),) if tokens else ()
+        with self._store.writing():
+            unsigned = build_transfer(
+                (self._faucet_source(),),
+                (new_output(address, Value(lovelace, minted)),),
+                self._faucet_address,
+                mint=minted,
+                scripts=(self._policy_script,) if minted else (),
+            )
+            transaction = read_bounded(sign(unsigned.raw, self._faucet_key))
+            self._accept(transaction)
+        return transaction.tx_id
+
+    def tick(self) -> Tip | None:
+        """Make a block from the mempool and return it; None if nothing could go into one.
+
+        The caller's timer decides how often. A transaction whose time has passed is dropped,
+        with those that spend its outputs.
+        """
+        with self._store.writing():
+            slot = self._current_slot()
+            chosen = self._choose(slot)
+            if not chosen:
+                return None
+            self._add_block(slot, chosen)
+            return self.tip()
+
+    def _genesis(self) -> tuple[int, PaymentKey]:
+        """Return the time of slot 0 and the faucet's key; a new file gets them now."""
+        if self._store.first("genesis") is None:
+            self._make_genesis()
+        row = self._store.one("genesis")
+        return int(row["time_s"]), PaymentKey.from_seed(row["faucet_seed"])
+
+    def _make_genesis(self) -> None:
+        key = PaymentKey.generate()
+        address = key.address(DEVNET.network_id)
+        # As in Shelley's genesis, the output's id is a hash of the address it pays to.
+        ref = TxInput(blake2b_256(_GENESIS_DOMAIN + address.raw), 0)
+        first_hash = _block_hash(0, 0, ref.tx_id, [])
+        with self._store.writing():
+            if self._store.first("genesis") is not None:
+                return  # another process was first
+            self._store.run("add_genesis", time_s=int(self._clock()), faucet_seed=key.seed)
+            self._store.run("add_block", height=0, hash=first_hash, previous_hash=ref.tx_id, slot=0)
+            self._store.add_output(ref, new_output(address, Value(GENESIS_LOVELACE)), height=0)
+
+    def _find(self, ref: TxInput) -> StoredOutput | None:
+        found = self._store.outputs("output_by_reference", tx_id=ref.tx_id, output_index=ref.index)
+        return found[0] if found else None
+
+    def _current_slot(self) -> int:
+        """The clock's slot, but never before the last block's: a clock may be set back."""
+        return max(self.slot_at(self._clock()), self.tip().slot)
+
+    def _accept(self, transaction: Transaction) -> None:
+        """Check a transaction and add it to the mempool, inside the caller's `writing`."""
+        present = self._store.first("transaction_by_id", tx_id=transaction.tx_id)
+        if present is not None and present["raw"] == transaction.raw:
+            return
+        known = {
+            found.ref: KnownOutput(found.output, found.state)
+            for found in map(self._find, transaction.inputs)
+            if found is not None
+        }
+        state = LedgerState(self._current_slot(), DEVNET.network_id, known, PROTOCOL)
+        check_transaction(transaction, state)
+        waiting = self._store.one("mempool_count")[0]
+        if waiting >= MAX_MEMPOOL_TRANSACTIONS:
+            raise CapacityError(
+                f"cannot take the transaction: {waiting} wait for a block and "
+                f"{MAX_MEMPOOL_TRANSACTIONS} may",
+                hint="try again after the next block",
+            )
+        self._store.run("add_transaction", tx_id=transaction.tx_id, raw=transaction.raw)
+        for ref in transaction.inputs:
+            self._store.run(
+                "spend_output",
+                spent_by=transaction.tx_id,
+                tx_id=ref.tx_id,
+                output_index=ref.index,
+            )
+        for index, output in enumerate(transaction.outputs):
+            self._store.add_output(TxInput(transaction.tx_id, index), output, height=None)
+
+    def _choose(self, slot: int) -> list[Transaction]:
+        """Return what goes into the next block, in order of arrival; drop what came too late."""
+        chosen: list[Transaction] = []
+        dropped: set[bytes] = set()
+        room = MAX_BLOCK_BYTES
+        for row in self._store.all("mempool", limit=MAX_BLOCK_TRANSACTIONS):
+            if row["tx_id"] in dropped:
+                continue
+            transaction = read_transaction(row["raw"])
+            try:
+                check_interval(transaction, slot)
+            except RefusedError as refusal:
+                if refusal.code != LedgerRule.EXPIRED.value:
+                    break  # the clock was set back: wait, its children must not overtake it
+                dropped |= self._drop(transaction.tx_id)
+                continue
+            room -= transaction.size
+            if room < 0:
+                break
+            chosen.append(transaction)
+        return chosen
+
+    def _drop(self, tx_id: bytes) -> set[bytes]:
+        """Take a transaction and its descendants out of the mempool; return their ids."""
+        found, pending = {tx_id}, [tx_id]
+        while pending:
+            rows = self._store.all("dependents", tx_id=pending.pop())
+            children = {bytes(row["spent_by"]) for row in rows} - found
+            found |= children
+            pending += children
+        for each in found:
+            self._store.run("release_inputs", tx_id=each)
+            self._store.run("drop_outputs", tx_id=each)
+            self._store.run("drop_transaction", tx_id=each)
+            log.info("devnet_transaction_dropped tx_id=%s", each.hex())
+        return found
+
+    def _add_block(self, slot: int, transactions: list[Transaction]) -> None:
+        last = self.tip()
+        height = last.height + 1
+        new_hash = _block_hash(height, slot, last.block_hash, transactions)
+        self._store.run(
+            "add_block", height=height, hash=new_hash, previous_hash=last.block_hash, slot=slot
+        )
+        for transaction in transactions:
+            for step in ("confirm_transaction", "confirm_outputs", "confirm_spending"):
+                self._store.run(step, height=height, tx_id=transaction.tx_id)
+
+    def _faucet_source(self) -> Utxo:
+        row = self._store.first("richest_output", address=self._faucet_address.raw)
+        found = None if row is None else self._find(TxInput(row["tx_id"], row["output_index"]))
+        if found is None:
+            raise CapacityError("cannot use the faucet: it is empty")
+        return Utxo(found.ref, found.output)
+
+
+def _block_hash(
+    height: int, slot: int, previous_hash: bytes, transactions: list[Transaction]
+) -> bytes:
+    """Hash a block: its place, the block before it, and the bytes of its transactions."""
+    place = height.to_bytes(8, "big") + slot.to_bytes(8, "big")
+    contents = b"".join(blake2b_256(transaction.raw) for transaction in transactions)
+    return blake2b_256(_BLOCK_DOMAIN + place + previous_hash + contents)
+
+
+def _refuse_other_network(address: Address) -> None:
+    if address.network_id != DEVNET.network_id:
+        raise RefusedError(
+            LedgerRule.WRONG_OUTPUT_NETWORK.value,
+            f"cannot use {address} here: it belongs to mainnet, this is a {NO_VALUE_NOTICE}",
+            hint="give an address that starts with addr_test1",
+        )
+
+
+def _refuse_greed(what: str, requested: int, available: int) -> None:
+    if not 0 <= requested <= available:
+        raise CapacityError(
+            f"cannot use the faucet: {requested} {what} requested, it gives 0 to {available}"
+        )
