@@ -1,0 +1,173 @@
+"""The one module that prints: results as text or JSON, progress, problems, job logs.
+
+Text from outside (job logs, names, messages of others) is never trusted: control and bidi
+characters are shown as escapes, so that no job can move the cursor, set the title, or reorder
+what an operator reads. rich is loaded for tables on a terminal and nowhere else.
+"""
+
+from __future__ import annotations
+
+import codecs
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+from nunet_dms.errors import NunetError
+
+_CONTROL = (
+    r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
+    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # bidi controls, line separators (UAX 9)
+    r"\ud800-\udfff"  # lone surrogates: no encoding writes them
+)
+_HOSTILE = re.compile(f"[{_CONTROL}]")
+_HOSTILE_IN_LINE = re.compile(f"[\t\n{_CONTROL}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows of plain text; rich draws it on a terminal."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a command found: `facts` for scripts, `text` for people."""
+
+    schema: str
+    """Name and version of the JSON shape, such as `nunet.status/1`."""
+    facts: object
+    """A dataclass or a mapping of JSON values."""
+    text: tuple[str | Table, ...] | Table = ()
+
+
+def show(result: Shown, as_json: bool = False) -> None:
+    """Print a result on stdout: one line of JSON with its schema, or lines and tables."""
+    if as_json:
+        _write(sys.stdout, json_line(result))
+        return
+    for part in (result.text,) if isinstance(result.text, Table) else result.text:
+        if isinstance(part, str):
+            _write(sys.stdout, escape(part, one_line=True) + "\n")
+        else:
+            _show_table(part)
+    sys.stdout.flush()
+
+
+def json_line(result: Shown) -> str:
+    """Return a result as one line of JSON, the schema first."""
+    facts = result.facts
+    if dataclasses.is_dataclass(facts) and not isinstance(facts, type):
+        facts = dataclasses.asdict(facts)
+    if not isinstance(facts, Mapping):
+        raise TypeError(f"facts of {result.schema} are neither a dataclass nor a mapping")
+    text = json.dumps({"schema": result.schema, **facts}, allow_nan=False)
+    return text.replace("\x7f", "\\u007f") + "\n"
+
+
+def progress(text: str) -> None:
+    """Say on stderr what is being done; one line, so that a log of it can be read too."""
+    _write(sys.stderr, escape(text, one_line=True) + "\n")
+
+
+def problem(error: NunetError) -> None:
+    """Print an error on stderr, and below it what the user may do."""
+    _write(sys.stderr, f"nunet: {escape(str(error))}\n")
+    if error.hint:
+        _write(sys.stderr, f"       {escape(error.hint)}\n")
+
+
+def can_ask() -> bool:
+    """Say whether somebody sits at a terminal to answer; commands never ask otherwise."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str) -> bool:
+    """Ask a yes-or-no question on the terminal; anything but yes means no."""
+    _write(sys.stderr, f"{escape(question, one_line=True)} [y/N] ")
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+
+def escape(text: str, *, one_line: bool = False) -> str:
+    """Return hostile text with what a terminal would obey written out, such as `\\x1b`.
+
+    Newline and tab stay, unless the text must fit in one line.
+    """
+    return (_HOSTILE_IN_LINE if one_line else _HOSTILE).sub(_written_out, text)
+
+
+class LogView:
+    """A job's log on stdout: escaped on a terminal, byte for byte into a pipe or file.
+
+    A character that two chunks share is put together, hence the state; call `close` at the end.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._is_terminal = sys.stdout.isatty()
+
+    def write(self, data: bytes) -> None:
+        """Print the next bytes of the log at once."""
+        if self._is_terminal:
+            _write(sys.stdout, escape(self._decoder.decode(data)))
+        else:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+    def close(self) -> None:
+        """Print what is left of a character that was cut off."""
+        if self._is_terminal:
+            _write(sys.stdout, escape(self._decoder.decode(b"", final=True)))
+
+
+def raw_log(data: bytes) -> None:
+    """Print a piece of a log that is whole in itself; for a stream of pieces see LogView."""
+    view = LogView()
+    view.write(data)
+    view.close()
+
+
+def _show_table(table: Table) -> None:
+    cells = tuple(tuple(escape(cell, one_line=True) for cell in row) for row in table.rows)
+    if not sys.stdout.isatty():
+        for line in plain_table(table.columns, cells):
+            _write(sys.stdout, line + "\n")
+        return
+    from rich.console import Console  # noqa: PLC0415 - 60 ms, for terminals only
+    from rich.table import Table as RichTable  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    drawn = RichTable(*table.columns, box=None, pad_edge=False)
+    for row in cells:
+        drawn.add_row(*map(Text, row))  # Text, not str: a cell's [brackets] are no markup
+    Console(highlight=False).print(drawn)
+
+
+def plain_table(columns: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> list[str]:
+    """Return a table as lines, columns aligned by spaces."""
+    lines = ([name.upper() for name in columns], *rows)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def _written_out(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return {9: r"\t", 10: r"\n", 13: r"\r"}.get(code) or (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    )
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write and flush; what the terminal's encoding lacks is written out instead of raising."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()

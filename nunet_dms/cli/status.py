@@ -1,0 +1,230 @@
+"""`nunet status`: whether this machine works and earns, from the config, the lock, the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from dataclasses import dataclass
+
+import typer
+
+from nunet_dms import config, paths
+from nunet_dms.cli import render
+from nunet_dms.config import CapacityConfig, Config
+from nunet_dms.errors import ExitCode, NunetError
+from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.lock import holder
+from nunet_dms.node.rows import Capacity, WorkerRow
+from nunet_dms.node.states import RESERVING, State
+
+STALE_AFTER_S = 120
+"""A worker writes about itself every few seconds; one that has not for so long hangs."""
+OK = "ok"
+NOTHING = Capacity(0, 0, 0)
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the lock and the journal tell about the worker and its jobs."""
+
+    pid: int | None
+    """Of the process that holds the lock, or None."""
+    row: WorkerRow | None
+    """What that very process last said of itself, or None."""
+    reserved: Capacity = NOTHING
+    running: int = 0
+    """Jobs whose container runs."""
+    coming: int = 0
+    """Jobs that are admitted but do not run yet."""
+    outbox_waiting: int = 0
+    earned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One word, why, and the exit code."""
+
+    state: str
+    reason: str
+    code: ExitCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The facts of `nunet status --json`, schema nunet.status/1; amounts in base units."""
+
+    health: str
+    reason: str
+    worker_pid: int | None
+    worker_version: str
+    uptime_s: int
+    accepting: bool
+    oracle_url: str
+    oracle_state: str
+    engine_state: str
+    wallet: str
+    cpu_mhz: int
+    ram_mb: int
+    disk_mb: int
+    free_cpu_mhz: int
+    free_ram_mb: int
+    free_disk_mb: int
+    jobs_running: int
+    jobs_coming: int
+    outbox_waiting: int
+    earned: int
+
+
+@app.command()
+def status(
+    as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
+    check: bool = typer.Option(False, "--check", help="One line and the exit code, for cron."),
+) -> None:
+    """Show whether this machine works and earns.
+
+    The exit code says it too: 0 fine, 3 not onboarded, 4 worker not running, 5 degraded,
+    6 Oracle or engine unreachable.
+    """
+    where = paths.resolve()
+    now_s = time.time()
+    if check:
+        raise typer.Exit(_check(where, now_s))
+    settings = config.load(where.config_file)
+    seen = look(where)
+    health = judge(seen, now_s)
+    facts = _status(settings, seen, health, now_s)
+    render.show(render.Shown("nunet.status/1", facts, _lines(facts)), as_json)
+    raise typer.Exit(int(health.code))
+
+
+def look(where: paths.Paths) -> Seen:
+    """Return what is known of the worker and its jobs; raises NunetError for a broken journal."""
+    pid = holder(where.lock_file)
+    if not where.journal.exists():
+        return Seen(pid, None)
+    with JournalReader(where.journal) as journal:
+        try:
+            row = journal.worker()
+            jobs = [job for job in journal.jobs() if job.state in RESERVING]
+            running = sum(job.state is State.RUNNING for job in jobs)
+            return Seen(
+                pid=pid,
+                row=row if row is not None and row.pid == pid else None,
+                reserved=journal.reserved(),
+                running=running,
+                coming=len(jobs) - running,
+                outbox_waiting=journal.outbox_waiting(),
+                earned=journal.earned(),
+            )
+        except sqlite3.OperationalError:
+            # A worker that starts for the first time has made the file but not yet its tables.
+            return Seen(pid, None)
+
+
+def judge(seen: Seen, now_s: float) -> Health:
+    """Say how the worker is; the worst thing first."""
+    row = seen.row
+    if seen.pid is None:
+        return Health("not_running", "the worker is not running", ExitCode.WORKER_NOT_RUNNING)
+    if row is None or not row.ready:
+        return Health("degraded", "the worker is still starting", ExitCode.DEGRADED)
+    silent_s = int(now_s - row.heartbeat_s)
+    if silent_s > STALE_AFTER_S:
+        why = f"the worker has said nothing for {silent_s} s"
+        return Health("degraded", why, ExitCode.DEGRADED)
+    for name, state in (("container engine", row.engine_state), ("Oracle", row.oracle_state)):
+        if state != OK:
+            return Health("unreachable", f"{name}: {state}", ExitCode.UNREACHABLE)
+    if not row.accepting:
+        why = f"no new jobs are taken: {row.note or 'no reason given'}"
+        return Health("degraded", why, ExitCode.DEGRADED)
+    return Health(OK, "", ExitCode.FINE)
+
+
+def _check(where: paths.Paths, now_s: float) -> int:
+    """Print one line whatever happens, and return the exit code."""
+    try:
+        config.load(where.config_file)
+        seen = look(where)
+        health = judge(seen, now_s)
+    except NunetError as error:
+        health = Health("error", str(error), error.exit_code)
+        seen = Seen(None, None)
+    if health.code is ExitCode.FINE:
+        line = f"ok: worker {seen.pid} runs {seen.running} jobs, {seen.outbox_waiting} reports wait"
+    else:
+        line = health.reason
+    facts = {"health": health.state, "reason": health.reason}
+    render.show(render.Shown("nunet.check/1", facts, (line,)))
+    return int(health.code)
+
+
+def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Status:
+    row, sold = seen.row, settings.capacity
+    free = _free(sold, seen.reserved)
+    return Status(
+        health=health.state,
+        reason=health.reason,
+        worker_pid=seen.pid,
+        worker_version=row.version if row else "",
+        uptime_s=max(0, int(now_s) - row.started_s) if row else 0,
+        accepting=row is not None and row.accepting,
+        oracle_url=settings.oracle.url,
+        oracle_state=row.oracle_state if row else "unknown",
+        engine_state=row.engine_state if row else "unknown",
+        wallet=settings.wallet.address,
+        cpu_mhz=sold.cpu_mhz,
+        ram_mb=sold.ram_mb,
+        disk_mb=sold.disk_mb,
+        free_cpu_mhz=free.cpu_mhz,
+        free_ram_mb=free.ram_mb,
+        free_disk_mb=free.disk_mb,
+        jobs_running=seen.running,
+        jobs_coming=seen.coming,
+        outbox_waiting=seen.outbox_waiting,
+        earned=seen.earned,
+    )
+
+
+def _free(sold: CapacityConfig, reserved: Capacity) -> Capacity:
+    """What the next job may have; never below zero, should less be sold than is running."""
+    return Capacity(
+        max(0, sold.cpu_mhz - reserved.cpu_mhz),
+        max(0, sold.ram_mb - reserved.ram_mb),
+        max(0, sold.disk_mb - reserved.disk_mb),
+    )
+
+
+def _lines(status: Status) -> tuple[str, ...]:
+    if status.worker_pid is None:
+        worker = "not running (type: nunet worker start)"
+    else:
+        worker = f"running, process {status.worker_pid}, for {duration(status.uptime_s)}"
+    waiting = f", {status.outbox_waiting} reports wait for the Oracle"
+    lines = [
+        f"worker    {worker}",
+        f"oracle    {status.oracle_state} ({status.oracle_url})",
+        f"engine    {status.engine_state}",
+        f"capacity  {status.cpu_mhz} MHz, {status.ram_mb} MB RAM, {status.disk_mb} MB disk",
+        f"free      {status.free_cpu_mhz} MHz, {status.free_ram_mb} MB RAM,"
+        f" {status.free_disk_mb} MB disk",
+        f"jobs      {status.jobs_running} running, {status.jobs_coming} starting"
+        + (waiting if status.outbox_waiting else ""),
+        f"earned    {status.earned} base units, paid to {status.wallet}",
+    ]
+    if status.health != OK:
+        lines.append(f"health    {status.health}: {status.reason}")
+    return tuple(lines)
+
+
+def duration(seconds: int) -> str:
+    """Return a length of time in its two largest units: `3 d 4 h`, `5 min 6 s`."""
+    parts: list[str] = []
+    rest = seconds
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"

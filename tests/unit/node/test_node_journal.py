@@ -1,0 +1,133 @@
+"""The journal: reservations, moves with their story, the frozen report, foreign files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
+from nunet_dms.node.journal import Journal, JournalError, JournalReader
+from nunet_dms.node.rows import JobEnd, JobRow, WorkerRow
+from nunet_dms.node.states import State
+
+Admit = Callable[..., JobRow]
+END = JobEnd("succeeded", "", 0, 1500, None, None, 1)
+
+
+def running(journal: Journal, job: JobRow) -> JobRow:
+    job = journal.move(job, State.ACCEPTED)
+    job = journal.created(job, "c" * 64, "sha256:1")
+    job = journal.move(job, State.STARTING)
+    return journal.started(job, 1, "boot")
+
+
+def test_jobs_reserve_until_they_are_known_not_to_run(journal: Journal, admit: Admit) -> None:
+    job = running(journal, admit(cpu_mhz=3000))
+    with pytest.raises(CapacityError, match="2000 cpu_mhz of 1000 free"):
+        admit("b" * 32, cpu_mhz=2000)
+    journal.ended(job, END, "key", b"report")
+    assert journal.reserved().cpu_mhz == 0
+    admit("b" * 32, cpu_mhz=4000)
+
+
+@pytest.mark.parametrize("what", ["ram_mb", "disk_mb"])
+def test_memory_and_disk_are_reserved_like_cpu(admit: Admit, what: str) -> None:
+    admit(**{what: 3000})
+    with pytest.raises(CapacityError, match=what):
+        admit("b" * 32, **{what: 9000})
+
+
+def test_a_ticket_is_used_once_even_for_another_job(journal: Journal, admit: Admit) -> None:
+    admit()
+    with pytest.raises(UsageError, match="used before"):
+        admit("b" * 32, ticket_id=("a" * 32)[::-1])
+    assert len(journal.jobs()) == 1
+
+
+def test_a_refused_admission_leaves_nothing(journal: Journal, admit: Admit) -> None:
+    with pytest.raises(CapacityError):
+        admit(cpu_mhz=9999)
+    assert journal.jobs() == ()
+    assert admit().state is State.ADMITTED
+
+
+def test_a_stale_row_cannot_move_and_the_error_tells_the_story(
+    journal: Journal, admit: Admit
+) -> None:
+    job = admit()
+    journal.move(job, State.ACCEPTED)
+    with pytest.raises(InvalidTransitionError, match="admitted ; accepted"):
+        journal.move(job, State.ACCEPTED)
+
+
+def test_exit_and_report_are_one_transaction(journal: Journal, admit: Admit) -> None:
+    job = running(journal, admit())
+    journal.ended(job, END, "key", b"frozen")
+    again = replace(job, state=State.RUNNING)
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.ended(again, END, "key", b"other")
+    assert journal.report(job.job_id) == b"frozen"
+    assert journal.outbox_waiting() == 1
+    reported = journal.reported(journal.job(job.job_id))
+    assert (reported.state, journal.outbox_waiting()) == (State.REPORTED, 0)
+
+
+def test_the_first_reason_to_stop_stays(journal: Journal, admit: Admit) -> None:
+    job = running(journal, admit())
+    job = journal.ask_stop(job, "time_limit")
+    assert journal.ask_stop(job, "cancelled").stop_reason == "time_limit"
+
+
+def test_usage_only_grows(journal: Journal, admit: Admit) -> None:
+    job = admit()
+    journal.usage(job.job_id, 10, 200)
+    journal.usage(job.job_id, 20, 100)
+    found = journal.job(job.job_id)
+    assert (found.cpu_ms, found.ram_peak_mb) == (20, 200)
+
+
+def test_jobs_are_found_by_an_unambiguous_prefix(journal: Journal, admit: Admit) -> None:
+    admit("ab" + "0" * 30)
+    admit("ac" + "0" * 30)
+    assert journal.job("ab").job_id.startswith("ab")
+    for prefix, why in (("a", "several"), ("f", "none"), ("", "several")):
+        with pytest.raises(UsageError, match=why):
+            journal.job(prefix)
+
+
+def test_the_reader_sees_commits_and_cannot_write(
+    journal: Journal, admit: Admit, tmp_path: Path
+) -> None:
+    job = admit()
+    row = WorkerRow(1, "0", 2, True, True, "ok", "ok", "", 3)
+    journal.write_worker(row)
+    with JournalReader(tmp_path / "journal.db") as reader:
+        assert reader.find(job.job_id) == job
+        assert reader.worker() == row
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader._db.execute("DELETE FROM job")
+
+
+def test_what_was_committed_is_there_after_the_file_is_opened_again(
+    journal: Journal, admit: Admit, tmp_path: Path
+) -> None:
+    job = running(journal, admit())
+    journal.close()
+    assert Journal(tmp_path / "journal.db", lambda: 0).open_jobs() == (job,)
+
+
+def test_a_foreign_newer_or_damaged_file_is_refused(tmp_path: Path, journal: Journal) -> None:
+    path = tmp_path / "journal.db"
+    with pytest.raises(JournalError, match="no worker has started"):
+        JournalReader(tmp_path / "none.db")
+    journal._db.execute("PRAGMA user_version = 99")
+    journal.close()
+    with pytest.raises(JournalError, match="version 99"):
+        Journal(path, lambda: 0)
+    path.write_bytes(b"no database at all, but long enough to be read as one" * 40)
+    with pytest.raises(JournalError):
+        Journal(path, lambda: 0)
