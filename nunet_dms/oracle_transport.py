@@ -139,15 +139,15 @@ class Transport:
             return
         if 300 <= status < 400:
             raise self.unreachable("it answers with a redirect, which is not followed")
-        if status >= 500 or status in RETRY_LATER:
-            raise self.unreachable(f"it answers with status {status}")
+        pieces = self._pieces(response, READ_TIMEOUT_S, ERROR_MAX_BYTES)
         try:
-            pieces = self._pieces(response, READ_TIMEOUT_S, ERROR_MAX_BYTES)
             body = strict.decode(ErrorBody, b"".join(pieces))
         except MalformedError as error:
             raise self.unreachable(
                 f"it answers with status {status}, but not as an Oracle does"
             ) from error
+        if status >= 500 or status in RETRY_LATER:
+            raise self.unreachable(f"it says: {body.message or body.code}")
         raise HttpRefusedError(body, status, CaseInsensitiveDict(response.headers))
 
     def _pieces(self, response: requests.Response, timeout_s: float, limit: int) -> Iterator[bytes]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,12 +12,10 @@ from nacl.utils import random as random_bytes
 from nunet_dms.cardano.address import Address, enterprise_address
 from nunet_dms.cardano.hashes import blake2b_224
 from nunet_dms.errors import ConfigError
+from nunet_dms.protocol.secretfile import read_secret, write_secret
 
 SEED_BYTES = 32
 SIGNATURE_BYTES = 64
-KEY_FILE_MODE = 0o600
-MAX_KEY_FILE_BYTES = 4096
-"""cardano-cli writes about 200."""
 
 ENVELOPE_TYPE = "PaymentSigningKeyShelley_ed25519"
 ENVELOPE_DESCRIPTION = "Payment Signing Key"
@@ -78,23 +74,7 @@ def write_key_file(path: Path, key: PaymentKey) -> None:
         "description": ENVELOPE_DESCRIPTION,
         "cborHex": _CBOR_HEAD + key.seed.hex(),
     }
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(path, flags, KEY_FILE_MODE)
-    except FileExistsError as error:
-        raise ConfigError(f"cannot write key file {path}: it exists and is kept") from error
-    except OSError as error:
-        raise ConfigError(f"cannot write key file {path}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            os.fchmod(file.fileno(), KEY_FILE_MODE)
-            file.write(json.dumps(envelope, indent=4) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(path.parent)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise ConfigError(f"cannot write key file {path}: {error.strerror}") from error
+    write_secret(path, (json.dumps(envelope, indent=4) + "\n").encode("ascii"))
 
 
 def read_key_file(path: Path) -> PaymentKey:
@@ -103,24 +83,7 @@ def read_key_file(path: Path) -> PaymentKey:
     Raises ConfigError when the file is missing, is readable by others, or holds no such key;
     no message repeats what the file holds.
     """
-    try:
-        # Not blocking, so that a pipe in the file's place cannot hang us.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError as error:
-        raise ConfigError(f"cannot read key file {path}: {error.strerror}") from error
-    try:
-        mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            raise ConfigError(f"cannot read key file {path}: it is not a plain file")
-        if mode & 0o077:
-            raise ConfigError(
-                f"cannot read key file {path}: its mode {stat.S_IMODE(mode):04o} lets others in",
-                hint=f"chmod 600 {path}",
-            )
-        content = os.read(descriptor, MAX_KEY_FILE_BYTES)
-    finally:
-        os.close(descriptor)
-    return _key_in(content, path)
+    return _key_in(read_secret(path), path)
 
 
 def _key_in(content: bytes, path: Path) -> PaymentKey:
@@ -135,11 +98,3 @@ def _key_in(content: bytes, path: Path) -> PaymentKey:
     if len(seed) != SEED_BYTES:
         raise wrong
     return PaymentKey(seed)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

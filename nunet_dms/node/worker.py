@@ -48,14 +48,15 @@ ENGINE_CHECK_EVERY_S = 30.0
 STATUS_EVERY_S = 15.0
 """Between two writes of an unchanged status row."""
 OK = "ok"
+NOT_YET = "not yet reached"
 
 
 @dataclass(slots=True)
 class Health:
     """What the worker knows of the world just now; `ok`, or why not."""
 
-    oracle: str = "not yet reached"
-    engine: str = "not yet reached"
+    oracle: str = NOT_YET
+    engine: str = NOT_YET
     note: str = ""
     registered: bool = False
 
@@ -100,7 +101,7 @@ class Worker:
             self._talk()
             self._inbox.advance()
             self._runner.advance()
-        self._show(ready=self._recovered)
+        self._show(ready=self._recovered and self._health.oracle != NOT_YET)
 
     def drain(self) -> None:
         """Stop taking work and let go: containers run on and are adopted at the next start."""

@@ -121,7 +121,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_key_file(tmp_path / "missing")
     with pytest.raises(ConfigError):
-        write_key_file(tmp_path / "missing" / "wallet.skey", PaymentKey.generate())
+        write_key_file(Path("/dev/null/wallet.skey"), PaymentKey.generate())
     with pytest.raises(ConfigError):
         read_key_file(tmp_path)
     os.mkfifo(tmp_path / "pipe", 0o600)

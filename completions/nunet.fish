@@ -1,0 +1,1 @@
+complete --command nunet --no-files --arguments "(env _NUNET_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) nunet)" --condition "env _NUNET_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) nunet"

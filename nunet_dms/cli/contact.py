@@ -1,0 +1,92 @@
+"""What request and wallet commands share: which wallet, which Oracle, and its pinned keys."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nunet_dms import config
+from nunet_dms.cli import render
+from nunet_dms.errors import NotOnboardedError, UsageError
+from nunet_dms.paths import Paths
+
+if TYPE_CHECKING:
+    from nunet_dms.cardano.keys import PaymentKey
+    from nunet_dms.oracle_http import OracleHttp
+    from nunet_dms.protocol.api import OracleInfo
+    from nunet_dms.requester.client import Requester
+
+DEFAULT_WALLET = "default"
+ORACLE_VARIABLE = "NUNET_ORACLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """An Oracle that is the one we know, and a client without a login."""
+
+    http: OracleHttp
+    info: OracleInfo
+
+
+def requests_dir(where: Paths) -> Path:
+    """Return where submissions and pinned Oracles are kept."""
+    return where.state_dir / "requests"
+
+
+def wallet_file(where: Paths, name: str) -> Path:
+    """Return a wallet's key file."""
+    return where.wallets_dir / f"{name}.skey"
+
+
+def read_wallet(where: Paths, name: str) -> PaymentKey:
+    """Return a wallet's key; raises UsageError when there is none of that name."""
+    from nunet_dms.cardano.keys import read_key_file  # noqa: PLC0415 - nacl, when needed
+
+    path = wallet_file(where, name)
+    if not path.exists():
+        raise UsageError(
+            f"cannot find the wallet {name!r:.70}", hint=f"to make it: nunet wallet new {name:.70}"
+        )
+    return read_key_file(path)
+
+
+def oracle_url(where: Paths, given: str) -> str:
+    """Return the Oracle to talk to: as given, $NUNET_ORACLE, the config, else loopback."""
+    if url := given or os.environ.get(ORACLE_VARIABLE, ""):
+        return url
+    try:
+        return config.load(where.config_file).oracle.url
+    except NotOnboardedError:
+        return config.DEFAULT_ORACLE_URL
+
+
+@contextmanager
+def meet(where: Paths, url: str) -> Iterator[Met]:
+    """Ask an Oracle who it is and hold it to what was pinned; a new one is shown and pinned."""
+    from nunet_dms.oracle_http import OracleHttp  # noqa: PLC0415 - requests, when needed
+    from nunet_dms.requester.pins import meet_oracle  # noqa: PLC0415 - as above
+
+    def trust(fingerprint: str) -> None:
+        render.progress(f"the Oracle at {url} has the key {fingerprint}: pinned")
+
+    with OracleHttp(url) as http:
+        yield Met(http, meet_oracle(http, requests_dir(where), trust=trust).info)
+
+
+@contextmanager
+def requester(where: Paths, url: str, wallet: str) -> Iterator[Requester]:
+    """Return a wallet's dealings with an Oracle, logged in by the wallet's signature."""
+    from nunet_dms.oracle_http import OracleHttp, WalletProof  # noqa: PLC0415 - when needed
+    from nunet_dms.requester.client import Me, Requester  # noqa: PLC0415 - as above
+
+    key = read_wallet(where, wallet)
+    with meet(where, url) as met:
+        info = met.info
+    address = key.address(info.network_id)
+    proof = WalletProof(key, address)
+    with OracleHttp(url, proof, ticket_key=info.ticket_key) as http:
+        yield Requester(http, Me(key, address), info)

@@ -1,0 +1,161 @@
+"""`nunet jobs`: what ran and runs on this machine, from the journal."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import typer
+
+from nunet_dms import paths
+from nunet_dms.cli import render
+from nunet_dms.errors import UsageError, WorkerNotRunningError
+from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.lock import holder
+from nunet_dms.node.rows import EventRow, JobRow
+from nunet_dms.node.states import RESERVING
+
+FOLLOW_EVERY_S = 0.2
+READ_BYTES = 256 * 1024
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStory:
+    """A job and what happened to it, schema nunet.job/1."""
+
+    job: JobRow
+    events: tuple[EventRow, ...]
+
+
+@app.callback()
+def root(
+    ctx: typer.Context, as_json: bool = typer.Option(False, "--json", help="One line of JSON.")
+) -> None:
+    """List jobs, read their logs, cancel them. Alone: the list."""
+    if ctx.invoked_subcommand is None:
+        _list(as_json)
+
+
+@app.command(name="list")
+def list_jobs(as_json: bool = typer.Option(False, "--json", help="One line of JSON.")) -> None:
+    """List the jobs of this machine, newest first."""
+    _list(as_json)
+
+
+@app.command()
+def show(
+    job: str = typer.Argument(help="The job's id, or how it begins."),
+    as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
+) -> None:
+    """Show one job and its story."""
+    with JournalReader(paths.resolve().journal) as journal:
+        row = journal.job(job)
+        story = JobStory(row, journal.events(row.job_id))
+    facts = {"job": asdict(story.job), "events": [asdict(event) for event in story.events]}
+    render.show(render.Shown("nunet.job/1", facts, _story_lines(story)), as_json)
+
+
+@app.command()
+def logs(
+    job: str = typer.Argument(help="The job's id, or how it begins."),
+    follow: bool = typer.Option(False, "-f", "--follow", help="Go on until the job ends."),
+) -> None:
+    """Print what a job wrote to stdout and stderr."""
+    where = paths.resolve()
+    with JournalReader(where.journal) as journal:
+        row = journal.job(job)
+        path = where.jobs_dir / row.job_id / "log"
+        view = render.LogView()
+        at = _print_from(path, 0, view)
+        pause = threading.Event()  # never set
+        while follow and (now := journal.find(row.job_id)) and now.state in RESERVING:
+            pause.wait(FOLLOW_EVERY_S)
+            at = _print_from(path, at, view)
+        _print_from(path, at, view)
+        view.close()
+
+
+@app.command()
+def cancel(
+    job: str = typer.Argument(help="The job's id, or how it begins."),
+    as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
+) -> None:
+    """Stop a job; it counts as this node's fault, and its requester gets the whole price back."""
+    where = paths.resolve()
+    with JournalReader(where.journal) as journal:
+        row = journal.job(job)
+    if row.state not in RESERVING:
+        raise UsageError(f"cannot cancel job {row.job_id}: it is {row.state.value} already")
+    if holder(where.lock_file) is None:
+        raise WorkerNotRunningError(
+            "cannot cancel the job: the worker is not running", hint="type: nunet worker start"
+        )
+    where.cancel_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (where.cancel_dir / row.job_id).touch(mode=0o600)
+    text = f"job {row.job_id} is being stopped; its requester gets the whole price back"
+    render.show(render.Shown("nunet.job.cancel/1", {"job_id": row.job_id}, (text,)), as_json)
+
+
+def _list(as_json: bool) -> None:
+    where = paths.resolve()
+    rows: tuple[JobRow, ...] = ()
+    if where.journal.exists():
+        with JournalReader(where.journal) as journal:
+            rows = journal.jobs()
+    table = render.Table(
+        ("job", "state", "reason", "cpu MHz", "RAM MB", "ran s", "earned", "taken at"),
+        tuple(
+            (
+                row.job_id[:12], row.state.value, row.reason, str(row.cpu_mhz), str(row.ram_mb),
+                f"{row.ran_ms / 1000:.1f}", "" if row.earned is None else str(row.earned),
+                _time(row.admitted_ms),
+            )
+            for row in rows
+        ),
+    )  # fmt: skip
+    text: tuple[str | render.Table, ...] = (table,) if rows else ("no jobs yet",)
+    facts = {"jobs": [asdict(row) for row in rows]}
+    render.show(render.Shown("nunet.jobs/1", facts, text), as_json)
+
+
+def _story_lines(story: JobStory) -> tuple[str, ...]:
+    job = story.job
+    lines = [
+        f"job       {job.job_id}",
+        f"state     {job.state.value}" + (f" ({job.reason})" if job.reason else ""),
+        f"image     {job.image}",
+        f"promised  {job.cpu_mhz} MHz, {job.ram_mb} MB RAM, {job.disk_mb} MB disk,"
+        f" {job.time_limit_s} s",
+        f"price     {job.price} base units; earned {job.earned if job.earned is not None else '-'}",
+    ]
+    if job.detail:
+        lines.append(f"detail    {job.detail}")
+    if job.exit_code is not None:
+        lines.append(f"exit code {job.exit_code} after {job.ran_ms / 1000:.1f} s")
+    lines += [f"{_time(each.at_ms)}  {each.what}  {each.detail}".rstrip() for each in story.events]
+    return tuple(lines)
+
+
+def _print_from(path: Path, at: int, view: render.LogView) -> int:
+    """Print what a log has from byte `at` on; return where it ended."""
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        return at
+    with file:
+        os.lseek(file.fileno(), at, os.SEEK_SET)
+        while part := file.read(READ_BYTES):
+            view.write(part)
+            at += len(part)
+    return at
+
+
+def _time(unix_ms: int) -> str:
+    """Return a time as people here read it: local, with the offset from UTC."""
+    at = datetime.fromtimestamp(unix_ms / 1000, tz=timezone.utc).astimezone()
+    return at.strftime("%Y-%m-%d %H:%M:%S %z")

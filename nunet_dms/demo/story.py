@@ -1,0 +1,313 @@
+"""One real job from payment to payout on this machine: three homes, real processes, real Docker.
+
+Every step is a `nunet` command in a process of its own, as its user would type it. Whatever
+happens, what was started is stopped; of the files, results and receipt stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import docker
+from docker.errors import DockerException
+
+from nunet_dms.demo.image import build_python_image
+from nunet_dms.errors import EngineUnreachableError, NunetError
+from nunet_dms.machine.cpu import read_cpu
+from nunet_dms.machine.memory import read_memory
+
+LISTEN_WAIT_S = 30.0
+"""From the start of the Oracle's process to its first word."""
+PAY_WAIT_S = 60.0
+"""For a faucet's or a settlement's block, and for the node to store its receipt."""
+COMMAND_TIMEOUT_S = 170
+"""Of one command; the longest follows the job to its settlement."""
+LOOK_EVERY_S = 0.2
+ENGINE_TIMEOUT_S = 60
+CORE_MHZ_IF_UNKNOWN = 2000
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the demo shows; amounts in base units, schema nunet.demo/1."""
+
+    job_id: str
+    reason: str
+    payment_tx_id: str
+    settlement_tx_id: str
+    accuracy: float
+    seconds: dict[str, float]
+    price: int
+    provider_amount: int
+    requester_amount: int
+    requester_tokens_before: int
+    requester_tokens_after: int
+    provider_tokens_before: int
+    provider_tokens_after: int
+    receipt: str
+    results: str
+    kept: str
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds by phase, and a word on each as it begins."""
+
+    tell: Callable[[str], None]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str, words: str) -> Iterator[None]:
+        """Time one phase."""
+        self.tell(words)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - began, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One role's own place, and its `nunet` command."""
+
+    folder: Path
+    oracle_url: str = ""
+
+    def nunet(self, *words: str) -> dict[str, object]:
+        """Run a command and return its JSON; raises NunetError with what it said."""
+        done = subprocess.run(
+            [_program(), *words, "--json"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip()
+            raise NunetError(f"`nunet {' '.join(words)}` ended with {done.returncode}: {said}")
+        return _last_json(done.stdout)
+
+    def stream(self, line: Callable[[str], None], *words: str) -> dict[str, object]:
+        """Run a command, pass on its lines as they come, and return the JSON of the last."""
+        process = subprocess.Popen(
+            [_program(), *words, "--json"],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="backslashreplace",
+            stdin=subprocess.DEVNULL,
+        )
+        last = ""
+        with process:
+            for text in process.stdout or ():
+                if last:
+                    line(last.rstrip("\n"))
+                last = text
+        if process.returncode:
+            raise NunetError(f"`nunet {' '.join(words)}` ended with {process.returncode}: {last}")
+        return _last_json(last)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Our environment, with this home and Oracle."""
+        return {**os.environ, "NUNET_HOME": str(self.folder), "NUNET_ORACLE": self.oracle_url}
+
+
+def play(
+    tell: Callable[[str], None], line: Callable[[str], None], *, image: str, keep: bool
+) -> Outcome:
+    """Play the whole story; raises NunetError with the step that failed, nothing left running."""
+    place = Path(tempfile.mkdtemp(prefix="nunet-demo-"))
+    watch = Stopwatch(tell)
+    try:
+        with ExitStack() as started:
+            return _story(place, watch, line, image=image, keep=keep, started=started)
+    except BaseException:
+        tell(f"what was written is kept in {place}")
+        raise
+    finally:
+        if not keep and (place / "receipt.json").exists():
+            for role in ("oracle", "provider", "requester"):
+                shutil.rmtree(place / role, ignore_errors=True)
+
+
+def _story(
+    place: Path, watch: Stopwatch, line: Callable[[str], None],
+    *, image: str, keep: bool, started: ExitStack,
+) -> Outcome:  # fmt: skip
+    with watch.phase("image", "image: this machine's own Python, as a container image"):
+        image = image or _image()
+    with watch.phase("oracle", "oracle: starting one on its development ledger"):
+        url = started.enter_context(_oracle(place / "oracle"))
+    requester, provider = Home(place / "requester", url), Home(place / "provider", url)
+    with watch.phase("wallet", "requester: a new wallet, filled by the faucet"):
+        requester.nunet("wallet", "new")
+        requester.nunet("wallet", "faucet")
+        tokens = _await("the faucet", lambda: _tokens(requester, "default"))
+    with watch.phase("onboard", "provider: onboarding half of this machine, starting the worker"):
+        started.callback(_stop_worker, provider)
+        _onboard(provider)
+        earned = _tokens(provider, "provider")
+    with watch.phase("job", "requester: paying for a job, and following it"):
+        job = requester.stream(
+            line, "request", "submit", str(_example() / "job.toml"), "--image", image,
+            "--follow", "--results", str(place / "results"), "--yes",
+        )  # fmt: skip
+    with watch.phase("settle", "waiting for the payout to reach the provider"):
+        job_id, due = str(job["job_id"]), int(str(job["provider_amount"]))
+        _await("the payout", lambda: _tokens(provider, "provider") >= earned + due)
+        requester.nunet("request", "receipt", job_id, "--to", str(place / "receipt.json"))
+        _await("the node's receipt", lambda: _is_settled(provider, job_id))
+        after = (_tokens(requester, "default"), _tokens(provider, "provider"))
+    metrics = json.loads((place / "results" / "metrics.json").read_text())
+    return Outcome(
+        job_id=job_id,
+        reason=str(job["reason"]),
+        payment_tx_id=str(job["payment_tx_id"]),
+        settlement_tx_id=str(job["settlement_tx_id"]),
+        accuracy=float(metrics["accuracy"]),
+        seconds={**watch.seconds, **_job_seconds(job)},
+        price=int(str(job["price"])),
+        provider_amount=due,
+        requester_amount=int(str(job["requester_amount"])),
+        requester_tokens_before=tokens,
+        requester_tokens_after=after[0],
+        provider_tokens_before=earned,
+        provider_tokens_after=after[1],
+        receipt=str(place / "receipt.json"),
+        results=str(place / "results"),
+        kept=str(place) if keep else "",
+    )
+
+
+def _image() -> str:
+    """Build the image where the worker will find it; raises EngineUnreachableError."""
+    try:
+        client = docker.from_env(timeout=ENGINE_TIMEOUT_S)
+    except DockerException as error:
+        raise EngineUnreachableError(
+            f"cannot run the demo: no container engine answers: {error}",
+            hint="start Docker, or from the sources: ./dev demo",
+        ) from error
+    try:
+        return build_python_image(client)
+    finally:
+        client.close()
+
+
+@contextmanager
+def _oracle(folder: Path) -> Iterator[str]:
+    """Run an Oracle with blocks every second, and yield its URL."""
+    home = Home(folder)
+    home.nunet("oracle", "init", "--listen", "127.0.0.1:0", "--block-interval-s", "1")
+    log = folder / "oracle.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [_program(), "oracle", "serve"],
+            env=home.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield _await("the Oracle", lambda: _url_in(log, process), LISTEN_WAIT_S)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=LISTEN_WAIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _url_in(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """Return the URL that the Oracle says it listens on, nothing before it does."""
+    text = log.read_text(errors="replace")
+    if process.poll() is not None:
+        raise NunetError(f"cannot start the Oracle: it ended with {process.returncode}:\n{text}")
+    _, found, rest = text.partition("oracle listening on ")
+    return rest.split()[0] if found and "\n" in rest else ""
+
+
+def _onboard(provider: Home) -> None:
+    cpu = read_cpu()
+    rate = cpu.core_mhz or CORE_MHZ_IF_UNKNOWN
+    half = ("--cpu", str(cpu.cores * rate // 2), "--ram", str(read_memory().total_mb // 2))
+    provider.nunet("onboard", *half, "--core-mhz", str(rate), "--disk", "1000", "--yes")
+    _await("the worker", lambda: provider.nunet("status")["accepting"])
+
+
+def _stop_worker(provider: Home) -> None:
+    provider.nunet("worker", "stop")
+
+
+def _tokens(home: Home, wallet: str) -> int:
+    return int(str(home.nunet("wallet", "balance", wallet)["tokens"]))
+
+
+def _is_settled(provider: Home, job_id: str) -> bool:
+    job = provider.nunet("jobs", "show", job_id)["job"]
+    return isinstance(job, dict) and job["state"] == "settled"
+
+
+def _job_seconds(job: dict[str, object]) -> dict[str, float]:
+    """Return what the Oracle's times say: until the start, the run, until the settlement."""
+    times = [job[name] for name in ("submitted_ms", "started_ms", "finished_ms", "settled_ms")]
+    if not all(isinstance(each, int) for each in times):
+        return {}
+    marks = [int(str(each)) / 1000 for each in times]
+    names = ("job_until_start", "job_run", "job_until_settled")
+    return {
+        name: round(end - start, 2)
+        for name, start, end in zip(names, marks, marks[1:], strict=False)
+    }
+
+
+def _await(what: str, look: Callable[[], Found], wait_s: float = PAY_WAIT_S) -> Found:
+    """Return the first answer that is not empty; raises NunetError when time is over."""
+    pause, end_s = threading.Event(), time.monotonic() + wait_s
+    while not (found := look()):
+        if time.monotonic() > end_s:
+            raise NunetError(f"cannot go on: {what} was not there after {wait_s:g} s")
+        pause.wait(LOOK_EVERY_S)
+    return found
+
+
+def _program() -> str:
+    return str(Path(sys.prefix, "bin", "nunet"))
+
+
+def _example() -> Path:
+    """Return the digits example: in the package, or in the sources beside it."""
+    packaged = Path(__file__).parent / "digits"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples" / "digits"
+
+
+def _last_json(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text.strip().splitlines()[-1])
+    except (ValueError, IndexError):
+        raise NunetError(f"cannot read what the command said: {text[-300:]!r}") from None
+    if not isinstance(found, dict):
+        raise NunetError(f"cannot read what the command said: {text[-300:]!r}")
+    return found

@@ -1,0 +1,72 @@
+"""What happens without anybody asking: blocks, confirmations, expiry, settlements, sweeping."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from nunet_dms.oracle import files, jobs, offering, quotes, reporting, settling
+from nunet_dms.oracle.composition import Oracle
+from nunet_dms.oracle.jobs import JobRow
+from nunet_dms.oracle.registering import LEASE_S
+from nunet_dms.protocol.submission import JobState
+
+JOBS_A_STEP = 1000
+"""Jobs of one state looked at in one step, oldest first."""
+QUOTE_KEPT_S = 86_400
+"""How long an expired quote is kept, so that a late submission hears why it is refused."""
+SWEEP_EVERY_S = 60
+
+log = logging.getLogger(__name__)
+
+
+class Clockwork:
+    """Turns once at each `step`; one job's trouble is logged and leaves the others alone."""
+
+    def __init__(self, oracle: Oracle) -> None:
+        self._oracle = oracle
+        self._next_sweep_s = 0.0
+        self.last_step_s = 0.0
+        """When the last whole step was done, or we began; Unix seconds. Health depends on it."""
+
+    def start(self) -> None:
+        """Begin a life: leases start anew, since nodes could not renew them while we were down."""
+        self.last_step_s = self._oracle.clock()
+        with self._oracle.store.writing() as db:
+            jobs.renew_leases(db, int(self.last_step_s) + LEASE_S)
+
+    def step(self, now_s: float) -> None:
+        """Do everything that is due once."""
+        oracle = self._oracle
+        if oracle.devnet is not None:
+            oracle.devnet.tick()
+        self._each(JobState.SUBMITTED, lambda job: offering.confirm(oracle, job))
+        self._each(JobState.OFFERED, lambda job: reporting.lose_offer(oracle, job.job_id, now_s))
+        self._each(JobState.RUNNING, lambda job: reporting.lose_lease(oracle, job.job_id, now_s))
+        self._each(JobState.REPORTED, lambda job: settling.begin(oracle, job.job_id))
+        self._each(JobState.SETTLING, lambda job: settling.follow(oracle, job))
+        if now_s >= self._next_sweep_s:
+            self._next_sweep_s = now_s + SWEEP_EVERY_S
+            files.sweep(oracle, now_s)
+            with oracle.store.writing() as db:
+                quotes.remove_old(db, now_s - QUOTE_KEPT_S)
+        self.last_step_s = now_s
+
+    def run(self, stop: threading.Event) -> None:
+        """Step at the ledger's block interval until `stop` is set."""
+        self.start()
+        while not stop.wait(self._oracle.config.block_interval_s):
+            try:
+                self.step(self._oracle.clock())
+            except Exception:  # the next turn may do; health tells that none did
+                log.exception("step_failed")
+
+    def _each(self, state: JobState, act: Callable[[JobRow], object]) -> None:
+        with self._oracle.store.reading() as db:
+            found = jobs.in_state(db, state, limit=JOBS_A_STEP)
+        for job in found:
+            try:
+                act(job)
+            except Exception:  # of one job: the others go on, and it is tried again
+                log.exception("job_stuck job=%s state=%s", job.job_id, state.value)

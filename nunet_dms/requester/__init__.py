@@ -1,0 +1,1 @@
+"""The requester's side: describe a job, pay for it, follow it, fetch what it made."""

@@ -1,0 +1,350 @@
+"""What a requester does with an Oracle, from the quote to the receipt.
+
+quote --> upload --> prepare --> submit --> follow --> wait_settled --> save_results
+                        |
+                     recorded on disk before anything is paid
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+from nunet_dms.cardano.agreement import escrow_terms
+from nunet_dms.errors import (
+    CapacityError,
+    OracleUnreachableError,
+    RefusedError,
+    UsageError,
+    VerificationError,
+)
+from nunet_dms.oracle_http import LONG_POLL_MARGIN_S, OracleHttp
+from nunet_dms.protocol.api import (
+    LOG_CHUNK_MAX_BYTES,
+    LOG_COMPLETE_HEADER,
+    Done,
+    Empty,
+    OracleInfo,
+)
+from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest
+from nunet_dms.protocol.node import Cosignature, MissingBlobs, Settlement
+from nunet_dms.protocol.quote import Quote
+from nunet_dms.protocol.report import Receipt
+from nunet_dms.protocol.signing import Sealed
+from nunet_dms.protocol.submission import JobList, JobState, JobView, QuoteRequest
+from nunet_dms.requester import ending, pay
+from nunet_dms.requester.jobfile import InputFile, JobFile
+from nunet_dms.requester.ledger import Ledger
+from nunet_dms.requester.records import Records, SubmissionRecord
+from nunet_dms.requester.results import save_results
+from nunet_dms.requester.wallet import Wallet
+
+T = TypeVar("T")
+
+LOG_WAIT_S = 20
+"""One long poll for more of a running job's log."""
+START_WAIT_S = 2
+"""The same before the job runs, so that its states are told as they change."""
+SETTLE_EVERY_S = 1.0
+"""Between two looks at a job that has ended and is being paid out."""
+SETTLE_WAIT_S = 600.0
+"""After that `wait_settled` returns what there is: an open settlement stays open at the Oracle."""
+RETRY_FIRST_S = 0.5
+RETRY_MOST_S = 15.0
+PATIENCE_S = 900.0
+"""An Oracle that does not answer for that long in one go is given up."""
+UPLOAD_PATIENCE_S = 60.0
+"""The same while we upload and submit, since a quote lives 300 s."""
+
+ENDED = frozenset({JobState.SETTLED, JobState.VOID})
+RAN = ENDED | {JobState.REPORTED, JobState.SETTLING}
+"""States in which a log grows no more."""
+
+Told = Callable[[JobView], None]
+"""Is told of a job when its state has changed."""
+
+
+class Requester:
+    """One wallet's dealings with one Oracle, whose keys are pinned in `info`.
+
+    `clock` gives Unix seconds; `wait` waits that many seconds.
+    """
+
+    def __init__(
+        self,
+        http: OracleHttp,
+        wallet: Wallet,
+        info: OracleInfo,
+        records: Records,
+        *,
+        clock: Callable[[], float],
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
+        self.ledger = Ledger(http)
+        self._http = http
+        self._wallet = wallet
+        self._info = info
+        self._records = records
+        self._clock = clock
+        self._wait = wait or threading.Event().wait
+
+    def quote(
+        self, spec: JobSpec, *, max_price: int | None = None, node_id: str | None = None
+    ) -> pay.CheckedQuote:
+        """Ask what a job costs and check the answer; `max_price` in base units.
+
+        Raises CapacityError when no node has room, RefusedError, VerificationError.
+        """
+        wanted = pay.Wanted(
+            spec.digest, spec.time_limit_s, self._wallet.address, max_price, node_id
+        )
+        request = QuoteRequest(
+            spec=spec,
+            requester=self._wallet.address.bech32,
+            max_price=max_price,
+            node_id=node_id,
+        )
+        try:
+            quote = self._http.call("POST", "/v1/quotes", request, Quote)
+        except RefusedError as refused:
+            if refused.code == "no_capacity":
+                raise CapacityError(str(refused)) from refused
+            raise
+        slot = self.ledger.terms().slot
+        return pay.check_quote(quote, wanted, self._info, slot, self._clock())
+
+    def upload(
+        self, quote: Quote, job: JobFile, told: Callable[[InputFile], None] | None = None
+    ) -> int:
+        """Upload those inputs that the Oracle lacks; returns how many, tells of each before."""
+        path = f"/v1/quotes/{quote.quote_id}/inputs"
+        missing = set(
+            self._patiently(
+                lambda: self._http.call("POST", path, job.spec.inputs, MissingBlobs),
+                UPLOAD_PATIENCE_S,
+            ).missing
+        )
+        files = {file.sha256: file for file in job.inputs if file.sha256 in missing}
+        for file in files.values():
+            if told is not None:
+                told(file)
+            self._patiently(lambda file=file: self._put(file), UPLOAD_PATIENCE_S)  # type: ignore[misc]
+        return len(files)
+
+    def prepare(self, checked: pay.CheckedQuote, spec: JobSpec) -> SubmissionRecord:
+        """Sign the request and its payment, and record both before they go anywhere.
+
+        Raises CapacityError when the wallet holds too little.
+        """
+        submission = pay.sign_submission(
+            checked,
+            self._wallet.key,
+            self._wallet.address,
+            self.ledger.utxos(self._wallet.address),
+            self.ledger.terms(),
+        )
+        record = SubmissionRecord(
+            oracle_url=self._http.base_url,
+            wallet=self._wallet.name,
+            signed_s=int(self._clock()),
+            spec=spec,
+            quote=checked.quote,
+            submission=submission,
+        )
+        self._records.save(record)
+        return record
+
+    def submit(self, record: SubmissionRecord) -> JobView:
+        """Hand in a recorded job; doing so again is harmless and returns the same job.
+
+        Raises RefusedError: nothing was paid then, and the record says so.
+        """
+        view = self._patiently(lambda: self._submit_once(record), UPLOAD_PATIENCE_S)
+        self._records.save(replace(record, submitted=True))
+        return view
+
+    def jobs(self) -> tuple[JobView, ...]:
+        """Return the wallet's jobs at this Oracle, newest first."""
+        return self._http.call("GET", "/v1/jobs", None, JobList).jobs
+
+    def job(self, job_id: str) -> JobView:
+        """Return one job; raises RefusedError `unknown_job`."""
+        return self._http.call("GET", f"/v1/jobs/{job_id}", None, JobView)
+
+    def cancel(self, job_id: str) -> JobView:
+        """Ask for a job's end; what it ran until then is paid."""
+        return self._http.call("POST", f"/v1/jobs/{job_id}/cancel", Empty(), JobView)
+
+    def follow(
+        self, job_id: str, write: Callable[[bytes], None], told: Told | None = None
+    ) -> JobView:
+        """Hand on a job's log as it grows, until the job has ended; survives an Oracle's restart.
+
+        Raises OracleUnreachableError after PATIENCE_S without an answer.
+        """
+        offset, view = 0, self._patiently(lambda: self.job(job_id), PATIENCE_S)
+        if told is not None:
+            told(view)
+        while True:
+            piece, is_complete = self._patiently(
+                lambda: self._log(job_id, offset, view.state),  # noqa: B023 - called at once
+                PATIENCE_S,
+            )
+            if piece:
+                write(piece)
+                offset += len(piece)
+                continue
+            before, view = view, self._patiently(lambda: self.job(job_id), PATIENCE_S)
+            if told is not None and view.state is not before.state:
+                told(view)
+            if is_complete or (view.state in RAN and view.log_bytes <= offset):
+                return view
+
+    def wait_settled(
+        self, job_id: str, told: Told | None = None, *, limit_s: float = SETTLE_WAIT_S
+    ) -> JobView:
+        """Return the job once it is settled or void, or as it stands after `limit_s`.
+
+        A settlement that gives all back to us is co-signed on the way: the node may be gone.
+        """
+        ends, before = self._clock() + limit_s, None
+        while True:
+            view = self._patiently(lambda: self.job(job_id), PATIENCE_S)
+            if told is not None and view.state is not before:
+                told(view)
+            before = view.state
+            if view.state in ENDED or self._clock() >= ends:
+                return view
+            if view.state is JobState.SETTLING and view.provider_amount == 0:
+                self._cosign_if_recorded(job_id)
+            self._wait(SETTLE_EVERY_S)
+
+    def log(self, job_id: str) -> Iterator[bytes]:
+        """Yield what a job's log holds now, piece by piece."""
+        offset = 0
+        while True:
+            piece, _ = self._log(job_id, offset, None)
+            if not piece:
+                return
+            yield piece
+            offset += len(piece)
+
+    def save_results(self, job_id: str, folder: Path, *, force: bool = False) -> Manifest:
+        """Download a job's results into a folder, each checked, and return what they are.
+
+        Of a settled job the list itself is checked against what the node signed. Raises
+        RefusedError, UsageError when other files are in the way, VerificationError.
+        """
+        manifest = self._http.call("GET", f"/v1/jobs/{job_id}/results", None, Manifest)
+        record = self._records.find(job_id)
+        if record is not None:
+            limit = record.spec.resources.disk_mb * 1024 * 1024
+            if manifest.total_bytes > limit:
+                raise VerificationError(
+                    "results_too_large",
+                    f"cannot fetch {manifest.total_bytes} bytes of results: the job's disk holds "
+                    f"{limit}",
+                )
+        if self.job(job_id).state is JobState.SETTLED:
+            signed = ending.results_hash_of(self.receipt(job_id)[1])
+            if signed not in (None, manifest.digest):
+                raise VerificationError(
+                    "foreign_results", "cannot trust the results: the node signed other ones"
+                )
+        save_results(manifest, self._get, folder, force=force)
+        return manifest
+
+    def receipt(self, job_id: str) -> tuple[Sealed, Receipt]:
+        """Return a settled job's receipt, as it was sealed and opened; raises RefusedError."""
+        sealed = self._http.call("GET", f"/v1/jobs/{job_id}/receipt", None, Sealed)
+        return sealed, ending.open_receipt(sealed, job_id, self._info.ticket_key)
+
+    def cosign(self, job_id: str) -> None:
+        """Sign the settlement that waits for a job, if it pays what a just verdict says.
+
+        Raises RefusedError when none waits, VerificationError, UsageError for a job whose record
+        is on another machine.
+        """
+        record = self._records.find(job_id)
+        if record is None:
+            raise UsageError(
+                f"cannot sign for job {job_id}: it was not submitted from here, so that there is "
+                "nothing to check it against"
+            )
+        path = f"/v1/jobs/{job_id}/settlement"
+        witness = ending.cosign(
+            self._http.call("GET", path, None, Settlement),
+            record,
+            self._info.ticket_key,
+            self._wallet.key,
+            self.ledger.terms().fees,
+        )
+        body = Cosignature(public_key=witness.public.hex(), signature=witness.signature.hex())
+        self._http.call("POST", path, body, Done)
+
+    def refund(self, record: SubmissionRecord) -> tuple[str, ...]:
+        """Take back what lies in a job's escrow, alone, after its deadline; returns the tx ids.
+
+        Raises VerificationError (`deadline_not_reached`, `escrow_empty`), RefusedError.
+        """
+        terms = self.ledger.terms()
+        found = self.ledger.utxos(escrow_terms(record.request).address)
+        sent = ending.refund(record.request, found, terms.slot, self._wallet.key, terms.fees)
+        return tuple([self.ledger.submit(raw) for raw in sent])
+
+    def _submit_once(self, record: SubmissionRecord) -> JobView:
+        """Look first: a job that the Oracle has is handed in, even when its quote has expired."""
+        try:
+            return self.job(record.job_id)
+        except RefusedError as refused:
+            if refused.code != "unknown_job":
+                raise
+        return self._http.call("POST", "/v1/jobs", record.submission, JobView)
+
+    def _put(self, file: InputFile) -> None:
+        path = f"/v1/blobs/{file.sha256}"
+        if not file.size:
+            self._http.put_bytes(path, b"")
+            return
+        with file.source.open("rb") as content:
+            self._http.put_bytes(path, content)
+
+    def _get(self, entry: FileEntry, to: BinaryIO) -> None:
+        self._http.get_bytes(f"/v1/blobs/{entry.sha256}", to=to, limit=entry.size)
+
+    def _log(self, job_id: str, offset: int, state: JobState | None) -> tuple[bytes, bool]:
+        """Return the next piece of a log, and whether it will not grow any more."""
+        wait_s = 0 if state is None else LOG_WAIT_S if state is JobState.RUNNING else START_WAIT_S
+        piece = io.BytesIO()
+        headers = self._http.get_bytes(
+            f"/v1/jobs/{job_id}/log?offset={offset}&wait_s={wait_s}",
+            to=piece,
+            limit=LOG_CHUNK_MAX_BYTES,
+            timeout_s=wait_s + LONG_POLL_MARGIN_S,
+        )
+        return piece.getvalue(), headers.get(LOG_COMPLETE_HEADER) == "true"
+
+    def _cosign_if_recorded(self, job_id: str) -> None:
+        try:
+            self.cosign(job_id)
+        except UsageError:
+            return  # the record is on another machine; the node signs, or that machine
+        except RefusedError as refused:
+            if refused.code not in ("no_settlement", "not_settling"):  # settled meanwhile
+                raise
+
+    def _patiently(self, action: Callable[[], T], patience_s: float) -> T:
+        """Try until the Oracle answers: pauses double from RETRY_FIRST_S to RETRY_MOST_S."""
+        gives_up, pause = self._clock() + patience_s, RETRY_FIRST_S
+        while True:
+            try:
+                return action()
+            except OracleUnreachableError:
+                if self._clock() + pause > gives_up:
+                    raise
+            self._wait(pause)
+            pause = min(2 * pause, RETRY_MOST_S)

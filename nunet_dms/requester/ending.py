@@ -1,0 +1,104 @@
+"""How a requester gets its tokens back: by co-signing what a verdict says, or alone in the end."""
+
+from __future__ import annotations
+
+from nunet_dms.cardano.agreement import escrow_terms, settlement_terms
+from nunet_dms.cardano.builder import FeeParams, Utxo, build_refund, sign, witness_for
+from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.settlement import check_settlement
+from nunet_dms.cardano.transaction import TxInput, Witness, read_transaction
+from nunet_dms.errors import VerificationError
+from nunet_dms.protocol.keys import node_id_of
+from nunet_dms.protocol.node import Settlement
+from nunet_dms.protocol.quote import JobRequest
+from nunet_dms.protocol.report import Receipt, Report, Verdict, provider_share
+from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
+from nunet_dms.requester.records import SubmissionRecord
+
+
+def cosign(
+    settlement: Settlement,
+    record: SubmissionRecord,
+    ticket_key: str,
+    key: PaymentKey,
+    params: FeeParams,
+) -> Witness:
+    """Return our signature under a settlement that pays what a just verdict says.
+
+    The request and the payment are our own record's; the verdict must be the Oracle's and follow
+    from its reason by the price table. Raises VerificationError.
+    """
+    verdict = just_verdict(settlement.verdict, record, ticket_key)
+    payment = read_transaction(bytes.fromhex(record.submission.payment_tx))
+    escrow_ref = TxInput(bytes.fromhex(settlement.escrow_tx_id), settlement.escrow_output_index)
+    if escrow_ref.tx_id != payment.tx_id:
+        raise VerificationError(
+            "wrong_inputs", "cannot sign the settlement: it does not spend what we paid"
+        )
+    raw = bytes.fromhex(settlement.tx)
+    check_settlement(raw, settlement_terms(record.request, escrow_ref, verdict), params)
+    return witness_for(raw, key)
+
+
+def just_verdict(sealed: Sealed, record: SubmissionRecord, ticket_key: str) -> Verdict:
+    """Return the Oracle's verdict on a recorded job when its amounts follow from its reason.
+
+    Raises VerificationError.
+    """
+    verdict = open_sealed(sealed, Verdict, Domain.VERDICT, ticket_key)
+    price = record.request.price
+    due = provider_share(price, verdict.reason, verdict.ran_ms, record.spec.time_limit_s)
+    if (verdict.job_id, verdict.price) != (record.job_id, price):
+        raise VerificationError("wrong_verdict", "cannot trust the verdict: it is of another job")
+    if (verdict.provider_amount, verdict.requester_amount) != (due, price - due):
+        raise VerificationError(
+            "wrong_verdict",
+            f"cannot trust the verdict: it gives the provider {verdict.provider_amount}, but "
+            f"{verdict.reason.value} after {verdict.ran_ms} ms is worth {due}",
+        )
+    return verdict
+
+
+def refund(
+    request: JobRequest, found: tuple[Utxo, ...], slot: int, key: PaymentKey, params: FeeParams
+) -> tuple[bytes, ...]:
+    """Return signed transactions that take back alone all that lies in a job's escrow.
+
+    Raises VerificationError, code `deadline_not_reached` or `escrow_empty`.
+    """
+    if slot <= request.deadline_slot:
+        raise VerificationError(
+            "deadline_not_reached",
+            f"cannot take the price back alone: that is possible in {request.deadline_slot - slot} "
+            f"seconds",
+            hint="before that, a job that failed is refunded by the Oracle's settlement",
+        )
+    if not found:
+        raise VerificationError(
+            "escrow_empty", "cannot take the price back: nothing lies in the job's escrow"
+        )
+    terms, home = escrow_terms(request), key.address(escrow_terms(request).network_id)
+    return tuple(
+        sign(build_refund(escrow, terms, home, params=params).raw, key) for escrow in found
+    )
+
+
+def open_receipt(sealed: Sealed, job_id: str, ticket_key: str) -> Receipt:
+    """Return the receipt of a job; raises VerificationError unless the Oracle sealed it."""
+    receipt = open_sealed(sealed, Receipt, Domain.RECEIPT, ticket_key)
+    if (receipt.job_id, receipt.request.job_id) != (job_id, job_id):
+        raise VerificationError("wrong_receipt", "cannot trust the receipt: it is of another job")
+    return receipt
+
+
+def results_hash_of(receipt: Receipt) -> str | None:
+    """Return the manifest hash that the node signed, None where it signed no report.
+
+    Raises VerificationError when the report is not by the node that the request names.
+    """
+    if receipt.report is None:
+        return None
+    sealed = receipt.report
+    if node_id_of(sealed.public_key) != receipt.request.node_id:
+        raise VerificationError("foreign_key", "cannot trust the report: another node signed it")
+    return open_sealed(sealed, Report, Domain.REPORT, sealed.public_key).results_hash

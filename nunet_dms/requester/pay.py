@@ -1,0 +1,245 @@
+"""Check a quote, then sign what pays for it; nothing that the Oracle says is taken on trust.
+
+The escrow's address is worked out here from the request that we sign. An Oracle that lies about
+what our wallet holds makes a transaction that the ledger refuses; one that lies about fees is
+held to a bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nunet_dms.cardano.address import Address
+from nunet_dms.cardano.agreement import escrow_terms
+from nunet_dms.cardano.builder import (
+    PaymentPlan,
+    UnsignedTransaction,
+    Utxo,
+    build_payment,
+    sign,
+)
+from nunet_dms.cardano.cip8 import sign_message
+from nunet_dms.cardano.escrow import EscrowTerms
+from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.network import NETWORKS, Network
+from nunet_dms.cardano.payment import PaymentTerms, check_payment
+from nunet_dms.cardano.value import AssetId
+from nunet_dms.errors import VerificationError
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.api import OracleInfo
+from nunet_dms.protocol.quote import JobRequest, Quote, signing_payload
+from nunet_dms.protocol.submission import JobSubmission
+from nunet_dms.requester.ledger import Terms
+
+PAYMENT_LIFE_SLOTS = 3600
+"""A payment that is not on the chain by then never will be (one slot is one second)."""
+REFUND_WAIT_MAX_SLOTS = 14 * 86_400
+"""Longest time after the job's time limit until we may take our tokens back alone."""
+ESCROW_LOVELACE_MAX = 10_000_000
+"""What an escrow may hold in ADA; it comes back with the settlement, less the fees."""
+PAYMENT_FEE_MAX_LOVELACE = 2_000_000
+"""A payment costs about 200,000; more means that the fee rules we were told are false."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a quote must be for."""
+
+    spec_hash: str
+    time_limit_s: int
+    requester: Address
+    max_price: int | None = None
+    """In base units of the token."""
+    node_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedQuote:
+    """A quote that holds: pay it and the tokens lie where only this job can take them."""
+
+    quote: Quote
+    escrow: EscrowTerms
+    network: Network
+
+
+def check_quote(
+    quote: Quote, wanted: Wanted, info: OracleInfo, slot: int, now_s: float
+) -> CheckedQuote:
+    """Return the quote with its escrow when it is what was asked for.
+
+    `slot` is the ledger's present one. Raises VerificationError; its code names the rule.
+    """
+    request = quote.request
+    network = known_network(info)
+    for holds, code, why in (
+        *_identity_rules(request, wanted, info),
+        *_price_rules(quote, wanted),
+        *_time_rules(quote, wanted, slot, now_s),
+    ):
+        if not holds:
+            raise VerificationError(code, f"cannot accept the quote: {why}")
+    escrow = escrow_terms(request)
+    if escrow.address.bech32 != quote.escrow_address:
+        raise VerificationError(
+            "wrong_escrow_address",
+            "cannot accept the quote: its request commits to another escrow address",
+        )
+    return CheckedQuote(quote, escrow, network)
+
+
+def known_network(info: OracleInfo) -> Network:
+    """Return the Oracle's network, with its token; raises VerificationError if it contradicts ours.
+
+    Only the development network's token policy may be of the Oracle's making.
+    """
+    network = NETWORKS.get(info.network)
+    token = AssetId(bytes.fromhex(info.token_policy), bytes.fromhex(info.token_name))
+    if network is None or (network.magic, network.network_id) != (
+        info.network_magic,
+        info.network_id,
+    ):
+        raise VerificationError(
+            "wrong_network", f"cannot use this Oracle: its network {info.network!r:.40} is unknown"
+        )
+    if (network.token_policy or token.policy, network.token_name) != (token.policy, token.name):
+        raise VerificationError(
+            "wrong_token", f"cannot use this Oracle: {token} is not what {network.name} pays with"
+        )
+    return replace(network, token_policy=token.policy)
+
+
+def sign_submission(
+    checked: CheckedQuote,
+    key: PaymentKey,
+    address: Address,
+    utxos: tuple[Utxo, ...],
+    ledger: Terms,
+) -> JobSubmission:
+    """Sign the request (CIP-8) and its payment, and read the payment as the Oracle will.
+
+    Raises CapacityError when the wallet holds too little, and VerificationError when the fee
+    would be out of all proportion.
+    """
+    quote, request = checked.quote, checked.quote.request
+    text = strict.encode(request).decode()
+    signed = sign_message(key, address, signing_payload(text))
+    unsigned = build_payment(
+        PaymentPlan(
+            utxos=utxos,
+            change_address=address,
+            escrow=checked.escrow,
+            asset=checked.network.asset,
+            price=request.price,
+            job_hash=bytes.fromhex(request.digest),
+            ttl=ledger.slot + PAYMENT_LIFE_SLOTS,
+            lovelace=quote.escrow_lovelace,
+            params=ledger.fees,
+        )
+    )
+    payment = sign(_fair(unsigned).raw, key)
+    check_payment(payment, payment_terms(checked))
+    return JobSubmission(
+        quote_id=quote.quote_id,
+        request=text,
+        cose_sign1=signed.cose_sign1.hex(),
+        cose_key=signed.cose_key.hex(),
+        payment_tx=payment.hex(),
+    )
+
+
+def payment_terms(checked: CheckedQuote) -> PaymentTerms:
+    """Return what the payment of a quote must say."""
+    request = checked.quote.request
+    return PaymentTerms(
+        asset=checked.network.asset,
+        price=request.price,
+        job_hash=bytes.fromhex(request.digest),
+        escrow=checked.escrow,
+        min_lovelace=checked.quote.escrow_lovelace,
+        network=checked.network,
+    )
+
+
+def _fair(unsigned: UnsignedTransaction) -> UnsignedTransaction:
+    if unsigned.fee > PAYMENT_FEE_MAX_LOVELACE:
+        raise VerificationError(
+            "fee_too_high",
+            f"cannot pay: the Oracle's fee rules ask for {unsigned.fee} lovelace, at most "
+            f"{PAYMENT_FEE_MAX_LOVELACE} are paid",
+        )
+    return unsigned
+
+
+Rule = tuple[bool, str, str]
+"""Whether it holds, its code, and what is wrong when it does not."""
+
+
+def _identity_rules(request: JobRequest, wanted: Wanted, info: OracleInfo) -> tuple[Rule, ...]:
+    return (
+        (request.spec_hash == wanted.spec_hash, "wrong_spec", "it is for another job spec"),
+        (
+            request.requester == wanted.requester.bech32,
+            "wrong_requester",
+            "it is for another wallet",
+        ),
+        (
+            wanted.node_id in (None, request.node_id),
+            "wrong_node",
+            "it is from another node than was asked for",
+        ),
+        (
+            (request.network_magic, wanted.requester.network_id)
+            == (info.network_magic, info.network_id),
+            "wrong_network",
+            "it is for another network, or our wallet is of another",
+        ),
+        (
+            (request.token_policy, request.token_name) == (info.token_policy, info.token_name),
+            "wrong_token",
+            "it asks for another token",
+        ),
+        (
+            request.oracle_key_hash == info.escrow_key_hash,
+            "wrong_oracle_key",
+            "its escrow names another Oracle",
+        ),
+    )
+
+
+def _price_rules(quote: Quote, wanted: Wanted) -> tuple[Rule, ...]:
+    price, limit = quote.request.price, wanted.max_price
+    return (
+        (
+            limit is None or price <= limit,
+            "price_above_limit",
+            f"its price is {price} base units, the limit is {limit}",
+        ),
+        (
+            sum(line.amount for line in quote.lines) == price,
+            "wrong_price",
+            "its lines do not add up to its price",
+        ),
+        (
+            quote.escrow_lovelace <= ESCROW_LOVELACE_MAX,
+            "escrow_ada_too_high",
+            f"it asks for {quote.escrow_lovelace} lovelace, at most {ESCROW_LOVELACE_MAX} are paid",
+        ),
+    )
+
+
+def _time_rules(quote: Quote, wanted: Wanted, slot: int, now_s: float) -> tuple[Rule, ...]:
+    earliest = slot + wanted.time_limit_s
+    deadline = quote.request.deadline_slot
+    return (
+        (
+            min(quote.expires_s, quote.request.valid_until_s) > now_s,
+            "quote_expired",
+            "it has expired",
+        ),
+        (
+            earliest <= deadline <= earliest + REFUND_WAIT_MAX_SLOTS,
+            "deadline_out_of_bounds",
+            f"its deadline is slot {deadline}; it must be {earliest} to "
+            f"{earliest + REFUND_WAIT_MAX_SLOTS}",
+        ),
+    )

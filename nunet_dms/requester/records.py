@@ -1,0 +1,118 @@
+"""What a requester must not lose: each job that it has signed a payment for.
+
+Written before the payment leaves the machine. Until the escrow is paid out, the record holds all
+that a refund needs, without the help of any Oracle's memory.
+"""
+
+# No `from __future__ import annotations`: strict.decode needs the fields' real types.
+
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from nunet_dms.errors import ConfigError, UsageError
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.bounds import Hex16, ShortText, UnixSeconds
+from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.quote import JobRequest, Quote
+from nunet_dms.protocol.submission import JobSubmission
+
+RECORD_MODE = 0o600
+RECORD_MAX_BYTES = strict.TEXT_MAX_BYTES
+RECORD_NAME = re.compile(r"[0-9a-f]{32}\.json")
+PREFIX_MIN = 4
+"""Characters of a job id that may stand for the whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRecord:
+    """One job: what was quoted, what was signed, and whether the Oracle is known to have it."""
+
+    oracle_url: ShortText
+    wallet: ShortText
+    """Name of the wallet that pays."""
+    signed_s: UnixSeconds
+    spec: JobSpec
+    quote: Quote
+    submission: JobSubmission
+    submitted: bool = False
+
+    @property
+    def request(self) -> JobRequest:
+        """The request that the payment is bound to."""
+        return self.quote.request
+
+    @property
+    def job_id(self) -> Hex16:
+        """The job's id."""
+        return self.quote.request.job_id
+
+
+class Records:
+    """The records in one folder, a file each."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, record: SubmissionRecord) -> None:
+        """Write or replace a record, synced to the disk; raises ConfigError if that fails."""
+        write_private(self.folder / f"{record.job_id}.json", strict.encode(record))
+
+    def find(self, prefix: str) -> SubmissionRecord | None:
+        """Return the one record whose job id begins so, None if there is none.
+
+        Raises UsageError when several do or the prefix is too short.
+        """
+        found = [job_id for job_id in self.job_ids() if job_id.startswith(prefix)]
+        if len(found) > 1 or (found and len(prefix) < PREFIX_MIN):
+            raise UsageError(f"cannot tell which job {prefix!r:.40} is: give more of its id")
+        return self._read(found[0]) if found else None
+
+    def all(self) -> tuple[SubmissionRecord, ...]:
+        """Return every record, newest first."""
+        records = [self._read(job_id) for job_id in self.job_ids()]
+        return tuple(sorted(records, key=lambda record: record.signed_s, reverse=True))
+
+    def job_ids(self) -> tuple[str, ...]:
+        """Return the ids of all recorded jobs."""
+        try:
+            names = [entry.name for entry in self.folder.iterdir()]
+        except FileNotFoundError:
+            return ()
+        return tuple(sorted(name[:32] for name in names if RECORD_NAME.fullmatch(name)))
+
+    def _read(self, job_id: str) -> SubmissionRecord:
+        path = self.folder / f"{job_id}.json"
+        try:
+            with path.open("rb") as file:
+                return strict.decode(
+                    SubmissionRecord, file.read(RECORD_MAX_BYTES + 1), at=str(path)
+                )
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, mode 0600, synced; raises ConfigError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, RECORD_MODE)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,28 @@
+"""The world of the Oracle's contract tests, and its usual inhabitants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from oracle_world import ManualClock, Node, Requester, World, running
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A running Oracle on an empty development ledger."""
+    with running(tmp_path / "oracle", ManualClock()) as found:
+        yield found
+
+
+@pytest.fixture
+def node(world: World) -> Node:
+    """A registered node that takes jobs."""
+    return Node(world).online()
+
+
+@pytest.fixture
+def requester(world: World) -> Requester:
+    """A wallet with ADA and mNTX."""
+    return Requester(world)
