@@ -20,6 +20,7 @@ from hypothesis import settings
 from requests.exceptions import RequestException
 
 TESTS = Path(__file__).parent
+ENGINE_ROOMS = ("docker", "e2e")  # folders whose tests all need an engine; .ci counts them
 ENGINE_TIMEOUT_S = 60  # one call to the engine on a busy machine; loading an image is the slowest
 
 # Cores are shared where these tests run, so no example has a deadline. CI repeats its examples.
@@ -37,10 +38,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests/docker as docker tests, shut sockets in tests/unit, skip what was not asked."""
+    """Mark docker tests by their folder, shut sockets in tests/unit, skip what was not asked."""
     for item in items:
         room = item.path.relative_to(TESTS).parts[0]
-        if room == "docker":
+        if room in ENGINE_ROOMS:
             item.add_marker("docker")
         if room == "unit":
             item.add_marker("disable_socket")

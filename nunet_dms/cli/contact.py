@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from nunet_dms import config
 from nunet_dms.cli import render
-from nunet_dms.errors import NotOnboardedError, UsageError
+from nunet_dms.errors import NotOnboardedError
 from nunet_dms.paths import Paths
 
 if TYPE_CHECKING:
-    from nunet_dms.cardano.keys import PaymentKey
     from nunet_dms.oracle_http import OracleHttp
     from nunet_dms.protocol.api import OracleInfo
     from nunet_dms.requester.client import Requester
+    from nunet_dms.requester.records import Records
 
 DEFAULT_WALLET = "default"
 ORACLE_VARIABLE = "NUNET_ORACLE"
@@ -35,23 +36,6 @@ class Met:
 def requests_dir(where: Paths) -> Path:
     """Return where submissions and pinned Oracles are kept."""
     return where.state_dir / "requests"
-
-
-def wallet_file(where: Paths, name: str) -> Path:
-    """Return a wallet's key file."""
-    return where.wallets_dir / f"{name}.skey"
-
-
-def read_wallet(where: Paths, name: str) -> PaymentKey:
-    """Return a wallet's key; raises UsageError when there is none of that name."""
-    from nunet_dms.cardano.keys import read_key_file  # noqa: PLC0415 - nacl, when needed
-
-    path = wallet_file(where, name)
-    if not path.exists():
-        raise UsageError(
-            f"cannot find the wallet {name!r:.70}", hint=f"to make it: nunet wallet new {name:.70}"
-        )
-    return read_key_file(path)
 
 
 def oracle_url(where: Paths, given: str) -> str:
@@ -81,12 +65,20 @@ def meet(where: Paths, url: str) -> Iterator[Met]:
 def requester(where: Paths, url: str, wallet: str) -> Iterator[Requester]:
     """Return a wallet's dealings with an Oracle, logged in by the wallet's signature."""
     from nunet_dms.oracle_http import OracleHttp, WalletProof  # noqa: PLC0415 - when needed
-    from nunet_dms.requester.client import Me, Requester  # noqa: PLC0415 - as above
+    from nunet_dms.requester.client import Requester  # noqa: PLC0415 - as above
+    from nunet_dms.requester.wallet import open_wallet  # noqa: PLC0415 - as above
 
-    key = read_wallet(where, wallet)
+    open_wallet(where.wallets_dir, wallet)  # first: without a wallet there is nothing to ask
     with meet(where, url) as met:
         info = met.info
-    address = key.address(info.network_id)
-    proof = WalletProof(key, address)
+    us = open_wallet(where.wallets_dir, wallet, info.network_id)
+    proof = WalletProof(us.key, us.address)
     with OracleHttp(url, proof, ticket_key=info.ticket_key) as http:
-        yield Requester(http, Me(key, address), info)
+        yield Requester(http, us, info, records(where), clock=time.time)
+
+
+def records(where: Paths) -> Records:
+    """Return what was signed here."""
+    from nunet_dms.requester.records import Records  # noqa: PLC0415 - when needed
+
+    return Records(requests_dir(where))

@@ -22,6 +22,9 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
 
 
+COMPLETION_VARIABLE = "_NUNET_COMPLETE"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A command or group: its module has it as `app`."""
@@ -114,6 +117,10 @@ def root(
 
 def main_inner(arguments: Sequence[str]) -> None:
     """Run one command line; raises what went wrong, and SystemExit at its end."""
+    if COMPLETION_VARIABLE in os.environ:  # a shell asks, by the scripts in completions/
+        from typer._completion_classes import completion_init  # noqa: PLC0415 - for shells only
+
+        completion_init()
     app(args=list(arguments), prog_name="nunet")
 
 

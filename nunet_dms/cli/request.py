@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,7 @@ import typer
 
 from nunet_dms import paths
 from nunet_dms.cli import render
-from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, requester, requests_dir
+from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester, requests_dir
 from nunet_dms.cli.job_view import quote_facts, quote_lines, view_facts, view_lines
 from nunet_dms.errors import ExitCode, RefusedError, UsageError
 from nunet_dms.paths import Paths
@@ -25,6 +23,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 FILE = typer.Argument(help="The job.toml.", exists=True, dir_okay=False)
+OPTIONAL_FILE = typer.Argument(None, help="The job.toml.", exists=True, dir_okay=False)
+RESULTS = typer.Option(None, "--results", help="Fetch results into this folder.")
+RESULTS_TO = typer.Option(Path("results"), "--to", help="The folder to write to.")
+RECEIPT_TO = typer.Option(None, "--to", help="Write it to this file.")
 JOB = typer.Argument(help="The job's id, or how it begins.")
 WALLET = typer.Option(DEFAULT_WALLET, "--wallet", help="The wallet that pays.")
 ORACLE = typer.Option("", "--oracle", help="The Oracle's URL; else $NUNET_ORACLE, else config.")
@@ -44,16 +46,16 @@ def quote(
     where = paths.resolve()
     job = read_job(job_file, image=image)
     with requester(where, oracle_url(where, oracle), wallet) as us:
-        checked = us.quote(job, max_price=max_price or None)
+        checked = us.quote(job.spec, max_price=max_price or None)
     shown = render.Shown("nunet.quote/1", quote_facts(checked), quote_lines(checked))
     render.show(shown, as_json)
 
 
 @app.command()
 def submit(
-    job_file: Path | None = typer.Argument(None, help="The job.toml.", exists=True, dir_okay=False),
+    job_file: Path | None = OPTIONAL_FILE,
     follow: bool = typer.Option(False, "--follow", "-f", help="Show the log, wait for the end."),
-    results: Path | None = typer.Option(None, "--results", help="Fetch results into this folder."),
+    results: Path | None = RESULTS,
     resume: str = typer.Option("", "--resume", help="Hand in again a job that was signed before."),
     image: str = IMAGE, max_price: int = MAX_PRICE, wallet: str = WALLET, oracle: str = ORACLE,
     yes: bool = typer.Option(False, "--yes", help="Do not ask."),
@@ -66,17 +68,21 @@ def submit(
     where = paths.resolve()
     if (job_file is None) == (not resume):
         raise UsageError("give either a job.toml or --resume JOB")
-    if resume:
-        record = _record(where, resume)
-        wallet, oracle = record.wallet, record.oracle_url
-    with requester(where, oracle_url(where, oracle), wallet) as us:
-        if job_file is not None:
+    old = _record(where, resume) if resume else None
+    if old is not None:
+        wallet, oracle = old.wallet, old.oracle_url
+    url = oracle_url(where, oracle)
+    with requester(where, url, wallet) as us:
+        if old is not None or job_file is None:
+            record = old or _record(where, resume)
+        else:
             job = _read(job_file, image)
-            checked = us.quote(job, max_price=max_price or None)
-            record = _signed(where, us, job, checked, yes=yes, wallet=wallet, oracle=oracle)
-        view = _hand_in(where, us, record)
+            checked = us.quote(job.spec, max_price=max_price or None)
+            record = _signed(us, job, checked, yes=yes)
+        view = us.submit(record)
+        render.progress(f"job {view.job_id} handed in, paid in transaction {view.payment_tx_id}")
         if follow:
-            view = _follow(us, view, results)
+            view = _follow(us, view.job_id, results)
     shown = render.Shown("nunet.request/1", view_facts(view), view_lines(view))
     render.show(shown, as_json)
     if follow and view.reason != "succeeded":
@@ -86,15 +92,13 @@ def submit(
 @app.command(name="list")
 def list_jobs(wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON) -> None:
     """List this wallet's jobs, and those that were signed but not handed in."""
-    from nunet_dms.requester.records import Records  # noqa: PLC0415 - when needed
-
     where = paths.resolve()
     with requester(where, oracle_url(where, oracle), wallet) as us:
         views = us.jobs()
     known = {view.job_id for view in views}
     signed = [
         record
-        for record in Records(requests_dir(where)).all()
+        for record in records(where).all()
         if record.wallet == wallet and record.job_id not in known and not record.submitted
     ]
     table = render.Table(
@@ -140,19 +144,17 @@ def logs(
     with requester(where, oracle_url(where, oracle), wallet) as us:
         job_id, log = _job_id(where, us, job), render.LogView()
         if follow:
-            us.follow(job_id, log.write, render.progress)
+            us.follow(job_id, log.write)
         else:
-            offset = 0
-            while piece := us.log(job_id, offset, 0)[0]:
+            for piece in us.log(job_id):
                 log.write(piece)
-                offset += len(piece)
         log.close()
 
 
 @app.command()
 def results(
     job: str = JOB,
-    to: Path = typer.Option(Path("results"), "--to", help="The folder to write to."),
+    to: Path = RESULTS_TO,
     force: bool = typer.Option(False, "--force", help="Replace files that are there."),
     wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON,
 ) -> None:  # fmt: skip
@@ -160,7 +162,7 @@ def results(
     where = paths.resolve()
     with requester(where, oracle_url(where, oracle), wallet) as us:
         job_id = _job_id(where, us, job)
-        manifest = us.results(job_id, to, force=force)
+        manifest = us.save_results(job_id, to, force=force)
     facts = {"job_id": job_id, "folder": str(to), "files": [f.path for f in manifest.files]}
     lines = tuple(f"{to / file.path}  {file.size} bytes" for file in manifest.files)
     render.show(render.Shown("nunet.results/1", facts, lines or ("no results",)), as_json)
@@ -186,18 +188,21 @@ def refund(
     with requester(where, oracle_url(where, oracle), wallet) as us:
         job_id = _job_id(where, us, job)
         try:
-            tx_id = us.cosign(job_id)
+            us.cosign(job_id)
+            tx_ids: tuple[str, ...] = ()
+            lines: tuple[str, ...] = ("signed the settlement that the verdict asks for",)
         except RefusedError as refused:
             render.progress(f"no settlement to sign ({refused.code}); trying the deadline's refund")
-            tx_id = us.refund(_record(where, job_id).quote)
-    facts = {"job_id": job_id, "tx_id": tx_id}
-    render.show(render.Shown("nunet.refund/1", facts, (f"on the way in {tx_id}",)), as_json)
+            tx_ids = us.refund(_record(where, job_id))
+            lines = tuple(f"on the way in {tx_id}" for tx_id in tx_ids)
+    facts = {"job_id": job_id, "tx_ids": tx_ids}
+    render.show(render.Shown("nunet.refund/1", facts, lines), as_json)
 
 
 @app.command()
 def receipt(
     job: str = JOB,
-    to: Path | None = typer.Option(None, "--to", help="Write it to this file."),
+    to: Path | None = RECEIPT_TO,
     wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON,
 ) -> None:  # fmt: skip
     """Fetch a settled job's receipt: signed by the Oracle, payment to payout."""
@@ -223,54 +228,34 @@ def _read(job_file: Path, image: str) -> JobFile:
     return read_job(job_file, image=image)
 
 
-def _signed(
-    where: Paths, us: Requester, job: JobFile, checked: CheckedQuote,
-    *, yes: bool, wallet: str, oracle: str,
-) -> SubmissionRecord:  # fmt: skip
+def _signed(us: Requester, job: JobFile, checked: CheckedQuote, *, yes: bool) -> SubmissionRecord:
     """Show the price, upload, sign, and write down what was signed before anything is paid."""
-    from nunet_dms.requester.records import Records, SubmissionRecord  # noqa: PLC0415 - lazy
-
     for line in quote_lines(checked):
         render.progress(line)
     if render.can_ask() and not yes and not render.confirm("Pay this?"):
         raise UsageError("nothing was paid", hint="to skip the question: --yes")
-    uploaded = us.upload(checked.quote.quote_id, job)
+    uploaded = us.upload(checked.quote, job)
     render.progress(f"inputs: {len(job.inputs)} files, {uploaded} uploaded")
-    record = SubmissionRecord(
-        oracle_url=oracle_url(where, oracle),
-        wallet=wallet,
-        signed_s=int(time.time()),
-        spec=job.spec,
-        quote=checked.quote,
-        submission=us.sign(checked),
-    )
-    Records(requests_dir(where)).save(record)
-    return record
+    return us.prepare(checked, job.spec)
 
 
-def _hand_in(where: Paths, us: Requester, record: SubmissionRecord) -> JobView:
-    from nunet_dms.requester.records import Records  # noqa: PLC0415 - when needed
-
-    view = us.submit(record.submission)
-    Records(requests_dir(where)).save(replace(record, submitted=True))
-    render.progress(f"job {view.job_id} handed in, paid in transaction {view.payment_tx_id}")
-    return view
-
-
-def _follow(us: Requester, view: JobView, results_folder: Path | None) -> JobView:
+def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
     log = render.LogView()
-    us.follow(view.job_id, log.write, render.progress)
+    us.follow(job_id, log.write, _tell)
     log.close()
     if results_folder is not None:
-        manifest = us.results(view.job_id, results_folder)
+        manifest = us.save_results(job_id, results_folder)
         render.progress(f"results: {len(manifest.files)} files in {results_folder}")
-    return us.wait_settled(view.job_id, render.progress)
+    return us.wait_settled(job_id, _tell)
+
+
+def _tell(view: JobView) -> None:
+    reason = f" ({view.reason.value})" if view.reason else ""
+    render.progress(f"job {view.job_id[:12]} is {view.state.value}{reason}")
 
 
 def _record(where: Paths, prefix: str) -> SubmissionRecord:
-    from nunet_dms.requester.records import Records  # noqa: PLC0415 - when needed
-
-    record = Records(requests_dir(where)).find(prefix)
+    record = records(where).find(prefix)
     if record is None:
         raise UsageError(f"cannot find a job {prefix!r:.40} that was signed here")
     return record
@@ -278,11 +263,9 @@ def _record(where: Paths, prefix: str) -> SubmissionRecord:
 
 def _job_id(where: Paths, us: Requester, prefix: str) -> str:
     """Return the whole id: from our own records, else from what the Oracle has of us."""
-    from nunet_dms.requester.records import Records  # noqa: PLC0415 - when needed
-
     if len(prefix) == 32:
         return prefix
-    if (record := Records(requests_dir(where)).find(prefix)) is not None:
+    if (record := records(where).find(prefix)) is not None:
         return record.job_id
     found = [view.job_id for view in us.jobs() if view.job_id.startswith(prefix)]
     if len(found) != 1 or not prefix:

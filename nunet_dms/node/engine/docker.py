@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import docker
 import docker.errors
 import requests.exceptions
+from docker.models.containers import Container
 from urllib3.exceptions import HTTPError
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
@@ -167,7 +168,7 @@ class DockerEngine:
             container = self._docker.containers.get(name)
         except docker.errors.NotFound:
             return iter(())
-        return _chunks(container.logs(stream=True, follow=True, stdout=True, stderr=True))
+        return _chunks(container)
 
     @_engine_call
     def usage(self, name: str) -> Usage | None:
@@ -195,9 +196,20 @@ class DockerEngine:
         )
 
 
-def _chunks(stream: Iterator[bytes]) -> Iterator[bytes]:
+def _chunks(container: Container) -> Iterator[bytes]:
+    """Yield what a container wrote; following alone loses a last line without its newline.
+
+    Docker 20.10 hands such a line out only to a plain read after the end: so read once more.
+    """
     try:
-        yield from stream
+        size = 0
+        for chunk in container.logs(stream=True, follow=True):
+            size += len(chunk)
+            yield chunk
+        for chunk in container.logs(stream=True, follow=False):
+            if len(chunk) > size:
+                yield chunk[size:]
+            size = max(size - len(chunk), 0)
     except (docker.errors.DockerException, *_DOWN) as error:
         raise EngineUnreachableError(f"cannot read the log: {str(error)[:DETAIL_MAX]}") from error
 
