@@ -110,9 +110,11 @@ class LogView:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         self._is_terminal = sys.stdout.isatty()
+        self._ends_line = True
 
     def write(self, data: bytes) -> None:
         """Print the next bytes of the log at once."""
+        self._ends_line = data.endswith(b"\n") if data else self._ends_line
         if self._is_terminal:
             _write(sys.stdout, escape(self._decoder.decode(data)))
         else:
@@ -120,10 +122,12 @@ class LogView:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
-    def close(self) -> None:
-        """Print what is left of a character that was cut off."""
+    def close(self, *, end_line: bool = False) -> None:
+        """Print what is left of a character that was cut off; `end_line` if something follows."""
         if self._is_terminal:
             _write(sys.stdout, escape(self._decoder.decode(b"", final=True)))
+        if end_line and not self._ends_line:
+            _write(sys.stdout, "\n")
 
 
 def raw_log(data: bytes) -> None:

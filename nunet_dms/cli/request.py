@@ -242,7 +242,7 @@ def _signed(us: Requester, job: JobFile, checked: CheckedQuote, *, yes: bool) ->
 def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
     log = render.LogView()
     us.follow(job_id, log.write, _tell)
-    log.close()
+    log.close(end_line=True)  # what follows, JSON above all, begins a line of its own
     if results_folder is not None:
         manifest = us.save_results(job_id, results_folder)
         render.progress(f"results: {len(manifest.files)} files in {results_folder}")

@@ -157,16 +157,16 @@ def _story(
     with watch.phase("image", "image: this machine's own Python, as a container image"):
         image = image or _image()
     with watch.phase("oracle", "oracle: starting one on its development ledger"):
-        url = started.enter_context(_oracle(place / "oracle"))
+        url = started.enter_context(oracle_at(place / "oracle"))
     requester, provider = Home(place / "requester", url), Home(place / "provider", url)
     with watch.phase("wallet", "requester: a new wallet, filled by the faucet"):
         requester.nunet("wallet", "new")
         requester.nunet("wallet", "faucet")
-        tokens = _await("the faucet", lambda: _tokens(requester, "default"))
+        tokens = wait_until("the faucet", lambda: tokens_of(requester, "default"))
     with watch.phase("onboard", "provider: onboarding half of this machine, starting the worker"):
         started.callback(_stop_worker, provider)
-        _onboard(provider)
-        earned = _tokens(provider, "provider")
+        onboard(provider)
+        earned = tokens_of(provider, "provider")
     with watch.phase("job", "requester: paying for a job, and following it"):
         job = requester.stream(
             line, "request", "submit", str(_example() / "job.toml"), "--image", image,
@@ -174,10 +174,10 @@ def _story(
         )  # fmt: skip
     with watch.phase("settle", "waiting for the payout to reach the provider"):
         job_id, due = str(job["job_id"]), int(str(job["provider_amount"]))
-        _await("the payout", lambda: _tokens(provider, "provider") >= earned + due)
+        wait_until("the payout", lambda: tokens_of(provider, "provider") >= earned + due)
         requester.nunet("request", "receipt", job_id, "--to", str(place / "receipt.json"))
-        _await("the node's receipt", lambda: _is_settled(provider, job_id))
-        after = (_tokens(requester, "default"), _tokens(provider, "provider"))
+        wait_until("the node's receipt", lambda: is_settled(provider, job_id))
+        after = (tokens_of(requester, "default"), tokens_of(provider, "provider"))
     metrics = json.loads((place / "results" / "metrics.json").read_text())
     return Outcome(
         job_id=job_id,
@@ -215,7 +215,7 @@ def _image() -> str:
 
 
 @contextmanager
-def _oracle(folder: Path) -> Iterator[str]:
+def oracle_at(folder: Path) -> Iterator[str]:
     """Run an Oracle with blocks every second, and yield its URL."""
     home = Home(folder)
     home.nunet("oracle", "init", "--listen", "127.0.0.1:0", "--block-interval-s", "1")
@@ -230,7 +230,7 @@ def _oracle(folder: Path) -> Iterator[str]:
             start_new_session=True,
         )
     try:
-        yield _await("the Oracle", lambda: _url_in(log, process), LISTEN_WAIT_S)
+        yield wait_until("the Oracle", lambda: _url_in(log, process), LISTEN_WAIT_S)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -249,23 +249,26 @@ def _url_in(log: Path, process: subprocess.Popen[bytes]) -> str:
     return rest.split()[0] if found and "\n" in rest else ""
 
 
-def _onboard(provider: Home) -> None:
+def onboard(provider: Home) -> None:
+    """Offer half of this machine, and return when the worker takes jobs."""
     cpu = read_cpu()
     rate = cpu.core_mhz or CORE_MHZ_IF_UNKNOWN
     half = ("--cpu", str(cpu.cores * rate // 2), "--ram", str(read_memory().total_mb // 2))
     provider.nunet("onboard", *half, "--core-mhz", str(rate), "--disk", "1000", "--yes")
-    _await("the worker", lambda: provider.nunet("status")["accepting"])
+    wait_until("the worker", lambda: provider.nunet("status")["accepting"])
 
 
 def _stop_worker(provider: Home) -> None:
     provider.nunet("worker", "stop")
 
 
-def _tokens(home: Home, wallet: str) -> int:
+def tokens_of(home: Home, wallet: str) -> int:
+    """Return how many base units of mNTX a wallet holds."""
     return int(str(home.nunet("wallet", "balance", wallet)["tokens"]))
 
 
-def _is_settled(provider: Home, job_id: str) -> bool:
+def is_settled(provider: Home, job_id: str) -> bool:
+    """Whether the node has a job's receipt."""
     job = provider.nunet("jobs", "show", job_id)["job"]
     return isinstance(job, dict) and job["state"] == "settled"
 
@@ -283,7 +286,7 @@ def _job_seconds(job: dict[str, object]) -> dict[str, float]:
     }
 
 
-def _await(what: str, look: Callable[[], Found], wait_s: float = PAY_WAIT_S) -> Found:
+def wait_until(what: str, look: Callable[[], Found], wait_s: float = PAY_WAIT_S) -> Found:
     """Return the first answer that is not empty; raises NunetError when time is over."""
     pause, end_s = threading.Event(), time.monotonic() + wait_s
     while not (found := look()):

@@ -61,7 +61,6 @@ def run() -> int:
     log.info("worker_started version=%s pid=%d", __version__, os.getpid())
     turn(worker, pool, stopping)
     worker.drain()
-    pool.join()
     lock.release()
     return 0
 

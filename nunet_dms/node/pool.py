@@ -7,9 +7,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-JOIN_TIMEOUT_S = 5.0
-"""How long a stop waits for threads; those that hang on a dead network are left to the exit."""
-
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -29,7 +26,11 @@ class Outcome:
 
 
 class Pool:
-    """At most one thread for each task; outcomes wait in order until they are collected."""
+    """At most one thread for each task; outcomes wait in order until they are collected.
+
+    Threads are daemons and a stop does not wait for them: what they do may be repeated, and only
+    the step writes to the journal.
+    """
 
     def __init__(self) -> None:
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
@@ -65,11 +66,6 @@ class Pool:
             del self._running[outcome.task]
             found.append(outcome)
         return found
-
-    def join(self) -> None:
-        """Wait a little for the threads that still run."""
-        for thread in list(self._running.values()):
-            thread.join(JOIN_TIMEOUT_S / max(len(self._running), 1))
 
     def _run(self, task: Task, work: Callable[[], object]) -> None:
         try:
