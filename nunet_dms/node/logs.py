@@ -65,12 +65,12 @@ def _skip(chunks: Iterator[bytes], known: int, sha256: str) -> bytes | None:
     seen = hashlib.sha256()
     left = known
     while left:
-        chunk = next(chunks, b"")
+        chunk = next(chunks, None)
+        if chunk is None:
+            return None
         seen.update(chunk[:left])
         if len(chunk) >= left:
             return chunk[left:] if seen.hexdigest() == sha256 else None
-        if not chunk:
-            return None
         left -= len(chunk)
     return b""
 

@@ -1,0 +1,190 @@
+"""The node's news: a tampered ticket never becomes a container, a wrong payout is never signed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nunet_dms.cardano.agreement import asset_of, escrow_terms, settlement_terms
+from nunet_dms.cardano.builder import Utxo, build_settlement, new_output
+from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.transaction import TxInput
+from nunet_dms.cardano.value import Value
+from nunet_dms.errors import VerificationError
+from nunet_dms.node.backoff import Backoff
+from nunet_dms.node.clock import Clock
+from nunet_dms.node.inbox import InboxHandler
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.payout import sign_settlement
+from nunet_dms.node.pool import Pool
+from nunet_dms.node.rows import JobRow
+from nunet_dms.node.runner import Deps, Runner
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.node import Inbox, Offer, Refusal, Settlement
+from nunet_dms.protocol.report import Reason, Verdict
+from nunet_dms.protocol.signing import Domain, seal
+from tests.unit.node.conftest import NOW_S, PLENTY, World
+
+
+class Untouched:
+    """An engine that must not be asked for anything."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"the engine was asked to {name}")
+
+
+class Refusals:
+    """An Oracle that notes what is refused."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+
+    def refuse(self, _job_id: str, refusal: Refusal) -> None:
+        self.codes.append(refusal.code)
+
+
+class InlinePool(Pool):
+    """Runs each task at once, in the caller's thread."""
+
+    def submit(self, _task: object, work: Callable[[], object]) -> bool:
+        work()
+        return True
+
+
+@pytest.fixture
+def oracle() -> Refusals:
+    return Refusals()
+
+
+@pytest.fixture
+def inbox(world: World, journal: Journal, oracle: Refusals, tmp_path: Path) -> InboxHandler:
+    deps = Deps(
+        journal=journal, engine=Untouched(), oracle=oracle, pool=InlinePool(), identity=world.us,
+        clock=Clock(lambda: NOW_S, lambda: 0.0), backoff=Backoff(random.Random(1)),
+        jobs_dir=tmp_path, core_mhz=1000, user="1:1", boot_id="boot",
+    )  # fmt: skip
+    handler = InboxHandler(deps, Runner(deps), PLENTY, tmp_path / "receipts")
+    handler.oracle = world.info
+    return handler
+
+
+def test_a_whole_offer_is_admitted_once(
+    world: World, inbox: InboxHandler, journal: Journal
+) -> None:
+    inbox.take(Inbox(offers=(world.offer(), world.offer())))
+    assert [row.job_id for row in journal.jobs()] == [world.request.job_id]
+
+
+def test_a_tampered_ticket_never_becomes_a_job(
+    world: World, inbox: InboxHandler, journal: Journal, oracle: Refusals
+) -> None:
+    good = world.offer()
+    forged = replace(good.ticket, payload=good.ticket.payload.replace("600000", "600001"))
+    inbox.take(Inbox(offers=(replace(good, ticket=forged),)))
+    assert (journal.jobs(), oracle.codes) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"node_id": "9" * 56}, "foreign_ticket"), ({"expires_s": NOW_S - 61}, "expired")],
+)
+def test_a_ticket_that_is_not_ours_or_too_old_is_refused_by_name(
+    world: World, inbox: InboxHandler, journal: Journal, oracle: Refusals,
+    change: dict[str, object], code: str,
+) -> None:  # fmt: skip
+    offer = world.offer(ticket=replace(world.ticket, **change))
+    inbox.take(Inbox(offers=(offer,)))
+    assert (journal.jobs(), oracle.codes) == ((), [code])
+
+
+def test_a_job_that_does_not_fit_is_refused(
+    world: World, inbox: InboxHandler, oracle: Refusals, admit: Callable[..., JobRow]
+) -> None:
+    admit(cpu_mhz=3500)
+    inbox.take(Inbox(offers=(world.offer(),)))
+    assert oracle.codes == ["no_capacity"]
+
+
+def settlement(world: World, verdict: Verdict, tx_verdict: Verdict | None = None) -> Settlement:
+    """Return a settlement whose transaction pays `tx_verdict`, else what its verdict says."""
+    ref = TxInput(bytes.fromhex(world.ticket.payment_tx_id), 0)
+    held = Value.of(3_000_000, {asset_of(world.request): world.request.price})
+    escrow = Utxo(ref, new_output(escrow_terms(world.request).address, held))
+    terms = settlement_terms(world.request, ref, tx_verdict or verdict)
+    return Settlement(
+        job_id=world.request.job_id,
+        verdict=seal(verdict, Domain.VERDICT, world.ticket_key),
+        tx=build_settlement(escrow, terms).raw.hex(),
+        request=world.request,
+        escrow_tx_id=world.ticket.payment_tx_id,
+        escrow_output_index=0,
+    )
+
+
+def verdict_of(world: World, provider: int, reason: Reason = Reason.SUCCEEDED) -> Verdict:
+    return Verdict(
+        job_id=world.request.job_id, report_hash=None, reason=reason, price=600_000, ran_ms=30_000,
+        provider_amount=provider, requester_amount=600_000 - provider, issued_s=NOW_S,
+    )  # fmt: skip
+
+
+def ended(world: World, admit: Callable[..., JobRow]) -> JobRow:
+    """Return a job whose report comes to 300,000 for half of its minute."""
+    row = admit(world.request.job_id)
+    return replace(row, reason="succeeded", ran_ms=30_000)
+
+
+def test_a_settlement_that_pays_our_share_is_signed(
+    world: World, admit: Callable[..., JobRow]
+) -> None:
+    offered = settlement(world, verdict_of(world, 300_000))
+    payout = sign_settlement(offered, world.ticket_key.public, world.us, ended(world, admit))
+    assert payout.amount == 300_000
+    assert payout.signature.public_key == world.us.settlement_key.public.hex()
+
+
+def test_a_settlement_below_our_report_is_not_signed(
+    world: World, admit: Callable[..., JobRow]
+) -> None:
+    offered = settlement(world, verdict_of(world, 200_000))
+    with pytest.raises(VerificationError, match="comes to 250000") as caught:
+        sign_settlement(offered, world.ticket_key.public, world.us, ended(world, admit))
+    assert caught.value.code == "paid_too_little"
+
+
+def test_a_transaction_that_pays_less_than_its_verdict_is_not_signed(
+    world: World, admit: Callable[..., JobRow]
+) -> None:
+    offered = settlement(world, verdict_of(world, 300_000), verdict_of(world, 1))
+    with pytest.raises(VerificationError):
+        sign_settlement(offered, world.ticket_key.public, world.us, ended(world, admit))
+
+
+def test_a_refund_of_a_job_we_never_took_is_signed(world: World) -> None:
+    offered = settlement(world, verdict_of(world, 0, Reason.NOT_ACCEPTED))
+    assert sign_settlement(offered, world.ticket_key.public, world.us, None).amount == 0
+
+
+def test_a_verdict_under_another_key_is_not_trusted(world: World) -> None:
+    offered = settlement(world, verdict_of(world, 0))
+    with pytest.raises(VerificationError, match="another key"):
+        sign_settlement(offered, PaymentKey.generate().public.hex(), world.us, None)
+
+
+def test_an_offer_is_not_taken_before_the_oracle_is_known(
+    world: World, inbox: InboxHandler, journal: Journal
+) -> None:
+    inbox.oracle = None
+    inbox.take(Inbox(offers=(world.offer(),)))
+    assert journal.jobs() == ()
+
+
+def test_offer_is_what_the_journal_keeps(
+    world: World, inbox: InboxHandler, journal: Journal
+) -> None:
+    inbox.take(Inbox(offers=(world.offer(),)))
+    assert strict.decode(Offer, journal.offer(world.request.job_id)) == world.offer()
