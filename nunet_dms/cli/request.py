@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from nunet_dms.protocol.submission import JobView
     from nunet_dms.requester.client import Requester
     from nunet_dms.requester.jobfile import JobFile
-    from nunet_dms.requester.pay import CheckedQuote
     from nunet_dms.requester.records import SubmissionRecord
 
 app = typer.Typer(no_args_is_help=True)
@@ -29,6 +29,7 @@ RESULTS_TO = typer.Option(Path("results"), "--to", help="The folder to write to.
 RECEIPT_TO = typer.Option(None, "--to", help="Write it to this file.")
 JOB = typer.Argument(help="The job's id, or how it begins.")
 WALLET = typer.Option(DEFAULT_WALLET, "--wallet", help="The wallet that pays.")
+PAYER = typer.Option("", "--wallet", help="A wallet's name; else the one that paid for the job.")
 ORACLE = typer.Option("", "--oracle", help="The Oracle's URL; else $NUNET_ORACLE, else config.")
 IMAGE = typer.Option("", "--image", help="Use this image, name@sha256:..., not the file's.")
 MAX_PRICE = typer.Option(0, "--max-price", min=0, help="In base units; 0 means no limit.")
@@ -66,19 +67,13 @@ def submit(
     Example: nunet request submit job.toml --follow --results out
     """
     where = paths.resolve()
-    if (job_file is None) == (not resume):
-        raise UsageError("give either a job.toml or --resume JOB")
+    if job_file is not None and resume:
+        raise UsageError("cannot do both: give either a job.toml or --resume JOB")
     old = _record(where, resume) if resume else None
     if old is not None:
         wallet, oracle = old.wallet, old.oracle_url
-    url = oracle_url(where, oracle)
-    with requester(where, url, wallet) as us:
-        if old is not None or job_file is None:
-            record = old or _record(where, resume)
-        else:
-            job = _read(job_file, image)
-            checked = us.quote(job.spec, max_price=max_price or None)
-            record = _signed(us, job, checked, yes=yes)
+    with requester(where, oracle_url(where, oracle), wallet) as us:
+        record = old or _signed(us, _read(job_file, image), max_price, yes=yes)
         view = us.submit(record)
         render.progress(f"job {view.job_id} handed in, paid in transaction {view.payment_tx_id}")
         if follow:
@@ -124,10 +119,10 @@ def list_jobs(wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON) 
 
 
 @app.command()
-def show(job: str = JOB, wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON) -> None:
+def show(job: str = JOB, wallet: str = PAYER, oracle: str = ORACLE, as_json: bool = JSON) -> None:
     """Show how a job stands, and who gets what."""
     where = paths.resolve()
-    with requester(where, oracle_url(where, oracle), wallet) as us:
+    with _dealings(where, job, wallet, oracle) as us:
         view = us.job(_job_id(where, us, job))
     render.show(render.Shown("nunet.request/1", view_facts(view), view_lines(view)), as_json)
 
@@ -136,12 +131,12 @@ def show(job: str = JOB, wallet: str = WALLET, oracle: str = ORACLE, as_json: bo
 def logs(
     job: str = JOB,
     follow: bool = typer.Option(False, "-f", "--follow", help="Go on until the job ends."),
-    wallet: str = WALLET,
+    wallet: str = PAYER,
     oracle: str = ORACLE,
 ) -> None:
     """Print a job's log as the Oracle has it."""
     where = paths.resolve()
-    with requester(where, oracle_url(where, oracle), wallet) as us:
+    with _dealings(where, job, wallet, oracle) as us:
         job_id, log = _job_id(where, us, job), render.LogView()
         if follow:
             us.follow(job_id, log.write)
@@ -156,11 +151,11 @@ def results(
     job: str = JOB,
     to: Path = RESULTS_TO,
     force: bool = typer.Option(False, "--force", help="Replace files that are there."),
-    wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON,
+    wallet: str = PAYER, oracle: str = ORACLE, as_json: bool = JSON,
 ) -> None:  # fmt: skip
     """Fetch a job's results, each file checked by its hash."""
     where = paths.resolve()
-    with requester(where, oracle_url(where, oracle), wallet) as us:
+    with _dealings(where, job, wallet, oracle) as us:
         job_id = _job_id(where, us, job)
         manifest = us.save_results(job_id, to, force=force)
     facts = {"job_id": job_id, "folder": str(to), "files": [f.path for f in manifest.files]}
@@ -169,23 +164,19 @@ def results(
 
 
 @app.command()
-def cancel(
-    job: str = JOB, wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON
-) -> None:
+def cancel(job: str = JOB, wallet: str = PAYER, oracle: str = ORACLE, as_json: bool = JSON) -> None:
     """Stop a job; the time that it ran is paid, the rest comes back."""
     where = paths.resolve()
-    with requester(where, oracle_url(where, oracle), wallet) as us:
+    with _dealings(where, job, wallet, oracle) as us:
         view = us.cancel(_job_id(where, us, job))
     render.show(render.Shown("nunet.request/1", view_facts(view), view_lines(view)), as_json)
 
 
 @app.command()
-def refund(
-    job: str = JOB, wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON
-) -> None:
+def refund(job: str = JOB, wallet: str = PAYER, oracle: str = ORACLE, as_json: bool = JSON) -> None:
     """Get back what a verdict gives back, or after the deadline all of it, without the node."""
     where = paths.resolve()
-    with requester(where, oracle_url(where, oracle), wallet) as us:
+    with _dealings(where, job, wallet, oracle) as us:
         job_id = _job_id(where, us, job)
         try:
             us.cosign(job_id)
@@ -203,14 +194,14 @@ def refund(
 def receipt(
     job: str = JOB,
     to: Path | None = RECEIPT_TO,
-    wallet: str = WALLET, oracle: str = ORACLE, as_json: bool = JSON,
+    wallet: str = PAYER, oracle: str = ORACLE, as_json: bool = JSON,
 ) -> None:  # fmt: skip
     """Fetch a settled job's receipt: signed by the Oracle, payment to payout."""
     from nunet_dms.protocol import strict  # noqa: PLC0415 - when needed
     from nunet_dms.requester.records import write_private  # noqa: PLC0415 - as above
 
     where = paths.resolve()
-    with requester(where, oracle_url(where, oracle), wallet) as us:
+    with _dealings(where, job, wallet, oracle) as us:
         job_id = _job_id(where, us, job)
         sealed, opened = us.receipt(job_id)
     path = to or requests_dir(where) / "receipts" / f"{job_id}.json"
@@ -222,14 +213,27 @@ def receipt(
     render.show(render.Shown("nunet.receipt/1", facts, (f"receipt in {path}",)), as_json)
 
 
-def _read(job_file: Path, image: str) -> JobFile:
+def _dealings(
+    where: Paths, job: str, wallet: str, oracle: str
+) -> AbstractContextManager[Requester]:
+    """Return the dealings that a job belongs to: its record knows wallet and Oracle."""
+    record = records(where).find(job)
+    url = oracle or (record.oracle_url if record else "")
+    name = wallet or (record.wallet if record else DEFAULT_WALLET)
+    return requester(where, oracle_url(where, url), name)
+
+
+def _read(job_file: Path | None, image: str) -> JobFile:
     from nunet_dms.requester.jobfile import read_job  # noqa: PLC0415 - when needed
 
+    if job_file is None:
+        raise UsageError("cannot submit nothing: give a job.toml, or --resume JOB")
     return read_job(job_file, image=image)
 
 
-def _signed(us: Requester, job: JobFile, checked: CheckedQuote, *, yes: bool) -> SubmissionRecord:
+def _signed(us: Requester, job: JobFile, max_price: int, *, yes: bool) -> SubmissionRecord:
     """Show the price, upload, sign, and write down what was signed before anything is paid."""
+    checked = us.quote(job.spec, max_price=max_price or None)
     for line in quote_lines(checked):
         render.progress(line)
     if render.can_ask() and not yes and not render.confirm("Pay this?"):
@@ -240,13 +244,18 @@ def _signed(us: Requester, job: JobFile, checked: CheckedQuote, *, yes: bool) ->
 
 
 def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
+    """Show the log, wait for the settlement, then fetch what the node signed as its results."""
     log = render.LogView()
     us.follow(job_id, log.write, _tell)
     log.close(end_line=True)  # what follows, JSON above all, begins a line of its own
+    view = us.wait_settled(job_id, _tell)
     if results_folder is not None:
-        manifest = us.save_results(job_id, results_folder)
-        render.progress(f"results: {len(manifest.files)} files in {results_folder}")
-    return us.wait_settled(job_id, _tell)
+        try:
+            manifest = us.save_results(job_id, results_folder)
+            render.progress(f"results: {len(manifest.files)} files in {results_folder}")
+        except RefusedError as refused:  # a job that never ran has none; its end is shown below
+            render.progress(f"no results: {refused}")
+    return view
 
 
 def _tell(view: JobView) -> None:

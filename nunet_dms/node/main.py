@@ -49,7 +49,8 @@ def run() -> int:
     paths = resolve()
     config = load(paths.config_file)
     lock = WorkerLock(paths.lock_file)
-    worker, pool = compose(paths, config, DockerEngine(), Clock())
+    engine = DockerEngine()
+    worker, pool = compose(paths, config, engine, Clock())
     stopping: list[int] = []
 
     def ask_to_stop(number: int, _frame: object) -> None:
@@ -61,6 +62,7 @@ def run() -> int:
     log.info("worker_started version=%s pid=%d", __version__, os.getpid())
     turn(worker, pool, stopping)
     worker.drain()
+    engine.close()
     lock.release()
     return 0
 

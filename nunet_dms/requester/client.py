@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.errors import (
     CapacityError,
+    ConfigError,
     OracleUnreachableError,
     RefusedError,
     UsageError,
@@ -310,7 +311,11 @@ class Requester:
         if not file.size:
             self._http.put_bytes(path, b"")
             return
-        with file.source.open("rb") as content:
+        try:
+            content = file.source.open("rb")
+        except OSError as error:
+            raise ConfigError(f"cannot upload {file.source}: {error.strerror}") from error
+        with content:
             self._http.put_bytes(path, content)
 
     def _get(self, entry: FileEntry, to: BinaryIO) -> None:

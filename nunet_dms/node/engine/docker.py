@@ -64,6 +64,12 @@ class DockerEngine:
             self._cached = docker.from_env(timeout=CALL_TIMEOUT_S)
         return self._cached
 
+    def close(self) -> None:
+        """Close the connections to the daemon; the next call opens new ones."""
+        if self._cached is not None:
+            self._cached.close()
+            self._cached = None
+
     @_engine_call
     def ping(self) -> None:
         """Return if the daemon answers."""
