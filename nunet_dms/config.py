@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from nunet_dms.errors import ConfigError, NotOnboardedError
+from nunet_dms.errors import ConfigError, NotOnboardedError, UsageError
 from nunet_dms.protocol.bounds import AddressText, CpuMhz, DiskMb, Length, Pattern, RamMb, Range
 
 CONFIG_MAX_BYTES = 256 * 1024
@@ -126,11 +126,30 @@ def load(path: Path) -> Config:
     return Config(**sections)
 
 
+def check(config: Config) -> None:
+    """Raise UsageError unless `load` would take these settings; names every wrong key."""
+    problems = [
+        f"[{section}] {each.name} {wrong}"
+        for section, kind in SECTIONS.items()
+        for each in dataclasses.fields(kind)
+        if (wrong := _problem(each, getattr(getattr(config, section), each.name)))
+    ]
+    if problems:
+        raise UsageError("cannot use these settings: " + "; ".join(problems))
+
+
+def is_ticket_key(text: str) -> bool:
+    """Say whether a text could be an Oracle's ticket key, or the lack of one."""
+    return _TICKET_KEY.problem(text) is None
+
+
 def save(path: Path, config: Config) -> None:
     """Write the settings, comments kept, so that a crash leaves the old file or the new one.
 
-    Raises ConfigError if the file there is not TOML or the folder cannot be written.
+    Raises UsageError for settings that `load` would refuse, and ConfigError if the file there is
+    not TOML or the folder cannot be written.
     """
+    check(config)
     import tomlkit  # noqa: PLC0415 - 30 ms that reading does not need
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
 
@@ -178,6 +197,11 @@ def _read_text(path: Path) -> str:
     except FileNotFoundError:
         raise NotOnboardedError(
             "this machine is not onboarded", hint="type: nunet onboard --cpu MHZ --ram MB"
+        ) from None
+    except PermissionError:
+        raise ConfigError(
+            f"cannot read {path}: it is not yours to read",
+            hint="use sudo, or --user for your own",
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error

@@ -75,7 +75,8 @@ def view_lines(view: JobView) -> tuple[str, ...]:
             f" {view.requester_amount} back to the requester"
         )
     if view.settlement_tx_id:
-        lines.append(f"settled    in {view.settlement_tx_id}")
+        word = "settled" if view.settled_ms else "settling"
+        lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
     if view.log_complete is False:
         lines.append(f"log        {view.log_bytes} bytes, not complete")
     return tuple(lines)

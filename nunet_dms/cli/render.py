@@ -93,6 +93,12 @@ def confirm(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
+def ask(question: str) -> str:
+    """Ask for one line on the terminal; may be empty."""
+    _write(sys.stderr, f"{escape(question, one_line=True)}: ")
+    return sys.stdin.readline().strip()
+
+
 def escape(text: str, *, one_line: bool = False) -> str:
     """Return hostile text with what a terminal would obey written out, such as `\\x1b`.
 

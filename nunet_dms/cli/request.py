@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -245,10 +246,10 @@ def _signed(us: Requester, job: JobFile, max_price: int, *, yes: bool) -> Submis
 
 def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
     """Show the log, wait for the settlement, then fetch what the node signed as its results."""
-    log = render.LogView()
-    us.follow(job_id, log.write, _tell)
+    log, tell = render.LogView(), _teller()
+    us.follow(job_id, log.write, tell)
     log.close(end_line=True)  # what follows, JSON above all, begins a line of its own
-    view = us.wait_settled(job_id, _tell)
+    view = us.wait_settled(job_id, tell)
     if results_folder is not None:
         try:
             manifest = us.save_results(job_id, results_folder)
@@ -258,9 +259,18 @@ def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
     return view
 
 
-def _tell(view: JobView) -> None:
-    reason = f" ({view.reason.value})" if view.reason else ""
-    render.progress(f"job {view.job_id[:12]} is {view.state.value}{reason}")
+def _teller() -> Callable[[JobView], None]:
+    """Return what says each new state of a job once."""
+    said: set[str] = set()
+
+    def tell(view: JobView) -> None:
+        reason = f" ({view.reason.value})" if view.reason else ""
+        line = f"job {view.job_id[:12]} is {view.state.value}{reason}"
+        if line not in said:
+            said.add(line)
+            render.progress(line)
+
+    return tell
 
 
 def _record(where: Paths, prefix: str) -> SubmissionRecord:

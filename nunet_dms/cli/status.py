@@ -20,6 +20,8 @@ from nunet_dms.node.states import RESERVING, State
 STALE_AFTER_S = 120
 """A worker writes about itself every few seconds; one that has not for so long hangs."""
 OK = "ok"
+NOT_YET = "not yet reached"
+"""A worker's word on what it has not asked yet; so node/worker.py has it."""
 NOTHING = Capacity(0, 0, 0)
 
 app = typer.Typer()
@@ -128,15 +130,22 @@ def judge(seen: Seen, now_s: float) -> Health:
     row = seen.row
     if seen.pid is None:
         return Health("not_running", "the worker is not running", ExitCode.WORKER_NOT_RUNNING)
-    if row is None or not row.ready:
-        return Health("degraded", "the worker is still starting", ExitCode.DEGRADED)
+    if row is None:
+        return Health("degraded", "the worker is just starting", ExitCode.DEGRADED)
+    return _judge_word(row, now_s)
+
+
+def _judge_word(row: WorkerRow, now_s: float) -> Health:
+    """Judge a running worker by what it last said."""
     silent_s = int(now_s - row.heartbeat_s)
     if silent_s > STALE_AFTER_S:
         why = f"the worker has said nothing for {silent_s} s"
         return Health("degraded", why, ExitCode.DEGRADED)
     for name, state in (("container engine", row.engine_state), ("Oracle", row.oracle_state)):
-        if state != OK:
+        if state not in {OK, NOT_YET}:
             return Health("unreachable", f"{name}: {state}", ExitCode.UNREACHABLE)
+    if not row.ready:
+        return Health("degraded", "the worker is starting or stopping", ExitCode.DEGRADED)
     if not row.accepting:
         why = f"no new jobs are taken: {row.note or 'no reason given'}"
         return Health("degraded", why, ExitCode.DEGRADED)

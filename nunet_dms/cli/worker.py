@@ -17,7 +17,7 @@ import typer
 
 from nunet_dms import config, paths
 from nunet_dms.cli import render
-from nunet_dms.cli.status import OK, look
+from nunet_dms.cli.status import OK, judge, look
 from nunet_dms.errors import DegradedError, NunetError, UsageError
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import WorkerRow
@@ -31,6 +31,8 @@ LOOK_EVERY_S = 0.1
 TAIL_LINES = 15
 """Of the worker's log, shown when it ends at once."""
 TAIL_MAX_BYTES = 16 * 1024
+LOG_MAX_BYTES = 10 * 1024 * 1024
+"""Of the worker's log at a start: a larger one becomes `worker.log.1`, in place of the last."""
 DETACHED_UMASK = 0o077
 KEEP_RUNNING = "running jobs go on in their containers; the next start takes them up again"
 
@@ -114,7 +116,8 @@ def start_worker(where: paths.Paths, wait_s: float = START_WAIT_S) -> Started:
         return _started(where, ready.pid, ready, already=ready.pid != process.pid)
     if process.poll() is None:
         raise DegradedError(
-            f"the worker (process {process.pid}) runs but is not ready after {wait_s:g} s",
+            f"the worker (process {process.pid}) runs but is not ready after {wait_s:g} s: "
+            + judge(look(where), time.time()).reason,
             hint=f"look into {where.worker_log}, or type: nunet status",
         )
     if (pid := holder(where.lock_file)) is not None:  # another `worker start` was faster
@@ -201,6 +204,8 @@ def _spawn(program: str, where: paths.Paths) -> subprocess.Popen[bytes]:
     """Start the worker in a session of its own, so that it outlives this terminal."""
     try:
         where.worker_log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if where.worker_log.exists() and where.worker_log.stat().st_size > LOG_MAX_BYTES:
+            where.worker_log.replace(where.worker_log.with_suffix(".log.1"))
         log = os.open(where.worker_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise NunetError(f"cannot write {where.worker_log}: {error.strerror}") from error

@@ -119,10 +119,11 @@ class JobFolder:
             os.close(at)
 
     def clean(self) -> None:
-        """Remove inputs and outputs; the log stays."""
+        """Remove inputs, outputs and their manifest; the log stays."""
         shutil.rmtree(self.inputs, ignore_errors=True)
         shutil.rmtree(self.outputs, ignore_errors=True)
-        (self.path / "part").unlink(missing_ok=True)
+        for name in ("part", "results.part", "results.json"):
+            (self.path / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
