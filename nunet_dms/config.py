@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, get_args
 
 from nunet_dms.errors import ConfigError, NotOnboardedError, UsageError
 from nunet_dms.protocol.bounds import AddressText, CpuMhz, DiskMb, Length, Pattern, RamMb, Range
+from nunet_dms.wholefile import write_whole
 
 CONFIG_MAX_BYTES = 256 * 1024
 """Of config.toml; ours has about 2 KB with its comments."""
@@ -166,7 +167,7 @@ def save(path: Path, config: Config) -> None:
             if table.get(each.name) != value:
                 table[each.name] = value
     try:
-        _replace(target, tomlkit.dumps(document).encode())
+        write_whole(target, tomlkit.dumps(document).encode(), CONFIG_MODE)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error
 
@@ -259,26 +260,3 @@ def _problem(each: dataclasses.Field[Any], value: object) -> str:
 def _unknown(what: str, name: str, known: Mapping[str, object], shape: str) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     return f"{what:.80} is unknown" + (f" (did you mean {shape.format(near[0])}?)" if near else "")
-
-
-def _replace(target: Path, content: bytes) -> None:
-    """Put `content` in the place of `target` at once: temporary file, sync, rename."""
-    import tempfile  # noqa: PLC0415 - 5 ms that reading does not need
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), CONFIG_MODE)
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

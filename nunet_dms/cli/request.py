@@ -13,7 +13,7 @@ from nunet_dms import paths
 from nunet_dms.cli import render
 from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester, requests_dir
 from nunet_dms.cli.job_view import quote_facts, quote_lines, view_facts, view_lines
-from nunet_dms.errors import ExitCode, RefusedError, UsageError
+from nunet_dms.errors import ExitCode, RefusedError, UsageError, VerificationError
 from nunet_dms.paths import Paths
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def submit(
     Example: nunet request submit job.toml --follow --results out
     """
     where = paths.resolve()
+    if results is not None and not follow:
+        raise UsageError("cannot use --results without --follow: there are none yet")
     if job_file is not None and resume:
         raise UsageError("cannot do both: give either a job.toml or --resume JOB")
     old = _record(where, resume) if resume else None
@@ -183,7 +185,7 @@ def refund(job: str = JOB, wallet: str = PAYER, oracle: str = ORACLE, as_json: b
             us.cosign(job_id)
             tx_ids: tuple[str, ...] = ()
             lines: tuple[str, ...] = ("signed the settlement that the verdict asks for",)
-        except RefusedError as refused:
+        except VerificationError as refused:  # none waits, or one that we do not sign
             render.progress(f"no settlement to sign ({refused.code}); trying the deadline's refund")
             tx_ids = us.refund(_record(where, job_id))
             lines = tuple(f"on the way in {tx_id}" for tx_id in tx_ids)

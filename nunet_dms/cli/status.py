@@ -22,6 +22,8 @@ STALE_AFTER_S = 120
 OK = "ok"
 NOT_YET = "not yet reached"
 """A worker's word on what it has not asked yet; so node/worker.py has it."""
+UNKNOWN = "unknown"
+DEGRADED = "degraded"
 NOTHING = Capacity(0, 0, 0)
 
 app = typer.Typer()
@@ -131,7 +133,7 @@ def judge(seen: Seen, now_s: float) -> Health:
     if seen.pid is None:
         return Health("not_running", "the worker is not running", ExitCode.WORKER_NOT_RUNNING)
     if row is None:
-        return Health("degraded", "the worker is just starting", ExitCode.DEGRADED)
+        return Health(DEGRADED, "the worker is just starting", ExitCode.DEGRADED)
     return _judge_word(row, now_s)
 
 
@@ -140,15 +142,15 @@ def _judge_word(row: WorkerRow, now_s: float) -> Health:
     silent_s = int(now_s - row.heartbeat_s)
     if silent_s > STALE_AFTER_S:
         why = f"the worker has said nothing for {silent_s} s"
-        return Health("degraded", why, ExitCode.DEGRADED)
+        return Health(DEGRADED, why, ExitCode.DEGRADED)
     for name, state in (("container engine", row.engine_state), ("Oracle", row.oracle_state)):
         if state not in {OK, NOT_YET}:
             return Health("unreachable", f"{name}: {state}", ExitCode.UNREACHABLE)
     if not row.ready:
-        return Health("degraded", "the worker is starting or stopping", ExitCode.DEGRADED)
+        return Health(DEGRADED, "the worker is starting or stopping", ExitCode.DEGRADED)
     if not row.accepting:
         why = f"no new jobs are taken: {row.note or 'no reason given'}"
-        return Health("degraded", why, ExitCode.DEGRADED)
+        return Health(DEGRADED, why, ExitCode.DEGRADED)
     return Health(OK, "", ExitCode.FINE)
 
 
@@ -181,8 +183,8 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         uptime_s=max(0, int(now_s) - row.started_s) if row else 0,
         accepting=row is not None and row.accepting,
         oracle_url=settings.oracle.url,
-        oracle_state=row.oracle_state if row else "unknown",
-        engine_state=row.engine_state if row else "unknown",
+        oracle_state=row.oracle_state if row else UNKNOWN,
+        engine_state=row.engine_state if row else UNKNOWN,
         wallet=settings.wallet.address,
         cpu_mhz=sold.cpu_mhz,
         ram_mb=sold.ram_mb,
@@ -211,10 +213,11 @@ def _lines(status: Status) -> tuple[str, ...]:
         worker = "not running (type: nunet worker start)"
     else:
         worker = f"running, process {status.worker_pid}, for {duration(status.uptime_s)}"
+    known = status.oracle_state in {OK, NOT_YET, UNKNOWN}  # otherwise its words name the URL
     waiting = f", {status.outbox_waiting} reports wait for the Oracle"
     lines = [
         f"worker    {worker}",
-        f"oracle    {status.oracle_state} ({status.oracle_url})",
+        f"oracle    {status.oracle_state}" + (f" ({status.oracle_url})" if known else ""),
         f"engine    {status.engine_state}",
         f"capacity  {status.cpu_mhz} MHz, {status.ram_mb} MB RAM, {status.disk_mb} MB disk",
         f"free      {status.free_cpu_mhz} MHz, {status.free_ram_mb} MB RAM,"
@@ -223,8 +226,8 @@ def _lines(status: Status) -> tuple[str, ...]:
         + (waiting if status.outbox_waiting else ""),
         f"earned    {status.earned} base units, paid to {status.wallet}",
     ]
-    if status.health != OK:
-        lines.append(f"health    {status.health}: {status.reason}")
+    if status.health == DEGRADED:
+        lines.append(f"degraded  {status.reason}")
     return tuple(lines)
 
 

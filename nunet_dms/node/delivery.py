@@ -5,7 +5,6 @@ Every part may be repeated from the start: the Oracle says what it already has.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from nunet_dms.errors import NunetError, RefusedError
@@ -14,6 +13,7 @@ from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import LOG_CHUNK_MAX_BYTES
 from nunet_dms.protocol.job import Manifest
+from nunet_dms.wholefile import write_whole
 
 
 def ship_log(oracle: OracleClient, job_id: str, path: Path, offset: int) -> int:
@@ -26,13 +26,7 @@ def ship_log(oracle: OracleClient, job_id: str, path: Path, offset: int) -> int:
 
 def save_results(folder: JobFolder, results: Manifest) -> None:
     """Write the manifest before the report that names its hash is stored."""
-    folder.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    part = folder.path / "results.part"
-    with part.open("wb") as file:
-        file.write(strict.encode(results))
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(folder.path / "results.json")
+    write_whole(folder.path / "results.json", strict.encode(results))
 
 
 def deliver(oracle: OracleClient, job_id: str, folder: JobFolder, report: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,16 +14,18 @@ from nunet_dms.errors import (
     VerificationError,
 )
 from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
+from nunet_dms.node.deps import Deps
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import Capacity, JobRow
-from nunet_dms.node.runner import Deps, Runner
+from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX, OracleInfo
 from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement
 from nunet_dms.protocol.report import Reason, Receipt, Verdict
 from nunet_dms.protocol.signing import Sealed
+from nunet_dms.wholefile import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -170,14 +171,7 @@ class InboxHandler:
 
     def _fetch_receipt(self, job_id: str) -> Sealed:
         sealed = self._deps.oracle.receipt(job_id)
-        path = self._receipts / f"{job_id}.json"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = path.with_suffix(".part")
-        with part.open("wb") as file:
-            file.write(strict.encode(sealed))
-            file.flush()
-            os.fsync(file.fileno())
-        part.rename(path)
+        write_whole(self._receipts / f"{job_id}.json", strict.encode(sealed))
         return sealed
 
     def _received(self, job_id: str, value: object) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from nunet_dms.node.admission import VerifiedJob
 from nunet_dms.node.allocator import cores_of, nano_cpus
+from nunet_dms.node.deps import Deps
 from nunet_dms.node.engine.profile import (
     LABEL_ATTEMPT,
     LABEL_JOB,
@@ -18,9 +18,6 @@ from nunet_dms.node.engine.types import ContainerSpec, Failure
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol.job import INPUT_FOLDER
-
-if TYPE_CHECKING:
-    from nunet_dms.node.runner import Deps
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,10 @@ rows are still open, and the runner goes on from their state.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
+from nunet_dms.node.deps import Deps
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.states import HAS_CONTAINER
-
-if TYPE_CHECKING:
-    from nunet_dms.node.runner import Deps
 
 log = logging.getLogger(__name__)
 

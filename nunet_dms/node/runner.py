@@ -11,22 +11,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from nunet_dms.errors import NunetError, RefusedError, UnreachableError
 from nunet_dms.node.admission import VerifiedJob
-from nunet_dms.node.backoff import Backoff
-from nunet_dms.node.clock import Clock
 from nunet_dms.node.delivery import deliver, save_results, ship_log
+from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import Ending, classify, end_of, frozen_report
 from nunet_dms.node.engine.profile import container_name
-from nunet_dms.node.engine.types import Engine, Facts, Failure, Usage
+from nunet_dms.node.engine.types import Facts, Failure, Usage
 from nunet_dms.node.folder import JobFolder
-from nunet_dms.node.identity import Identity
-from nunet_dms.node.journal import Journal
 from nunet_dms.node.logs import LogEnd, finished, pump
-from nunet_dms.node.oracle_client import OracleClient
-from nunet_dms.node.pool import Outcome, Pool, Task
+from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.prepare import Prepared, prepare
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.states import State
@@ -41,23 +36,6 @@ WAIT_S = 30
 """Of one wait for a container's end; then it is asked again."""
 SAMPLE_EVERY_S = 2.0
 """Between two looks at what a job uses; a job may overshoot its disk by what it writes in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deps:
-    """What a runner works with."""
-
-    journal: Journal
-    engine: Engine
-    oracle: OracleClient
-    pool: Pool
-    identity: Identity
-    clock: Clock
-    backoff: Backoff
-    jobs_dir: Path
-    core_mhz: int
-    user: str
-    boot_id: str
 
 
 @dataclass(slots=True)

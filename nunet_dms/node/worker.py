@@ -20,6 +20,7 @@ from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableErro
 from nunet_dms.node.allocator import capacity_of
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
+from nunet_dms.node.deps import Deps
 from nunet_dms.node.engine.profile import job_user
 from nunet_dms.node.engine.types import Engine
 from nunet_dms.node.identity import read_identity
@@ -30,7 +31,7 @@ from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
 from nunet_dms.node.rows import Capacity, WorkerRow
-from nunet_dms.node.runner import Deps, Runner
+from nunet_dms.node.runner import Runner
 from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo

@@ -156,7 +156,7 @@ def _read(folder: Path, tree: dict[str, object]) -> tuple[OracleConfig, list[str
         given = tree.get(section, {})
         if not isinstance(given, dict):
             problems.append(f"[{section}] must be a table")
-            continue
+            given = {}
         problems += [f"[{section}] {key} is unknown" for key in sorted(given.keys() - defaults)]
         for key, default in defaults.items():
             value = given.get(key, default)

@@ -221,7 +221,7 @@ class Requester:
             if view.state in ENDED or self._clock() >= ends:
                 return view
             if view.state is JobState.SETTLING and view.provider_amount == 0:
-                self._cosign_if_recorded(job_id)
+                self._patiently(lambda: self._cosign_if_recorded(job_id), PATIENCE_S)
             self._wait(SETTLE_EVERY_S)
 
     def log(self, job_id: str) -> Iterator[bytes]:

@@ -6,9 +6,7 @@ that a refund needs, without the help of any Oracle's memory.
 
 # No `from __future__ import annotations`: strict.decode needs the fields' real types.
 
-import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from nunet_dms.protocol.bounds import Hex16, ShortText, UnixSeconds
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.quote import JobRequest, Quote
 from nunet_dms.protocol.submission import JobSubmission
+from nunet_dms.wholefile import write_whole
 
 RECORD_MODE = 0o600
 RECORD_MAX_BYTES = strict.TEXT_MAX_BYTES
@@ -96,23 +95,7 @@ class Records:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, mode 0600, synced; raises ConfigError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, RECORD_MODE)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, content, RECORD_MODE)
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from error

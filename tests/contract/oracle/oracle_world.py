@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from nunet_dms.cardano.address import Address
@@ -20,12 +21,14 @@ from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.cardano.settlement import check_settlement
 from nunet_dms.cardano.signing import sign, witness_for
 from nunet_dms.cardano.transaction import TxInput
+from nunet_dms.errors import RefusedError
 from nunet_dms.oracle.clockwork import Clockwork
 from nunet_dms.oracle.composition import Oracle, open_oracle
 from nunet_dms.oracle.config import OracleConfig, init
 from nunet_dms.oracle.server import HttpServer, listen, url_of
 from nunet_dms.oracle.tables import METADATA
 from nunet_dms.oracle_http import NodeProof, OracleHttp, WalletProof
+from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done, Empty
 from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest, Resources
 from nunet_dms.protocol.keys import SigningKey, node_id_of
@@ -149,8 +152,6 @@ class Requester:
         )
 
     def submission(self, quote: Quote, payment: bytes | None = None) -> JobSubmission:
-        from nunet_dms.protocol import strict
-
         text = strict.encode(quote.request).decode()
         signed = sign_message(self.key, self.address, signing_payload(text))
         if payment is None:
@@ -330,3 +331,15 @@ def running(folder: Path, clock: ManualClock) -> Iterator[World]:
             server.should_exit = True
             thread.join()
             oracle.close()
+
+
+@contextmanager
+def refused(world: World, code: str, where: str | None = None) -> Iterator[None]:
+    """Expect a refusal with this code that leaves database and blobs as they were."""
+    rows, files = world.rows(), world.blob_files()
+    with pytest.raises(RefusedError) as caught:
+        yield
+    assert caught.value.code == code, str(caught.value)
+    assert where in (None, caught.value.where)
+    assert world.rows() == rows
+    assert world.blob_files() == files

@@ -70,7 +70,7 @@ def test_each_digit_is_held_out_at_least_twenty_times(digits: ModuleType) -> Non
 
 
 def test_learning_an_image_makes_it_likelier(digits: ModuleType) -> None:
-    network = digits.new_network(random.Random(1))  # noqa: S311 -- a seed
+    network = digits.new_network(random.Random(1))
     image = digits.read_images(EXAMPLE / "digits.csv.gz")[0]
     first = digits.learn(network, image, 0.1)
     assert digits.learn(network, image, 0.1) < first

@@ -17,12 +17,13 @@ from nunet_dms.cardano.value import Value
 from nunet_dms.errors import VerificationError
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
+from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.payout import sign_settlement
 from nunet_dms.node.pool import Pool
 from nunet_dms.node.rows import JobRow
-from nunet_dms.node.runner import Deps, Runner
+from nunet_dms.node.runner import Runner
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.node import Inbox, Offer, Refusal, Settlement
 from nunet_dms.protocol.report import Reason, Verdict

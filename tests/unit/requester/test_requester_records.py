@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nunet_dms.errors import ConfigError, MalformedError, UsageError
-from nunet_dms.requester import pay, records
+from nunet_dms.requester import pay
 from nunet_dms.requester.records import Records, SubmissionRecord, write_private
 from nunet_dms.requester.wallet import new_wallet, open_wallet
 from tests.unit.requester.requester_world import (
@@ -109,7 +109,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", full)
+    monkeypatch.setattr("nunet_dms.wholefile.os.fsync", full)
     with pytest.raises(ConfigError, match="No space left"):
         write_private(path, b"new")
     assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("file", b"old")]

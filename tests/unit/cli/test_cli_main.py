@@ -1,0 +1,135 @@
+"""The command tree: exit codes, usage errors, and what stays unloaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from cli_world import Said
+
+from nunet_dms import errors, paths
+from nunet_dms.cli import main as cli_main
+from nunet_dms.cli import status
+from nunet_dms.cli.main import COMMANDS, LazyGroup, main_inner
+from nunet_dms.errors import NotOnboardedError, NunetError, VerificationError
+
+HEAVY = ("docker", "requests", "urllib3", "fastapi", "nacl", "cattrs", "rich", "tomlkit", "psutil")
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, NunetError)
+]
+
+
+def test_help_lists_the_commands_in_order_and_loads_none(nunet: Callable[..., Said]) -> None:
+    said = nunet("--help")
+    names = [line.split()[0] for line in said.out.split("Commands:")[1].splitlines() if line]
+    assert said.code == 0
+    assert names == [entry.name for entry in COMMANDS]
+    assert names[:3] == ["onboard", "status", "jobs"]
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
+def test_every_command_has_help(entry: cli_main.Entry, nunet: Callable[..., Said]) -> None:
+    said = nunet(entry.name, "--help")
+    assert said.code == 0
+    assert f"Usage: nunet {entry.name}" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("stauts",), "No such command 'stauts'. Did you mean status?"),
+        (("xyzzy",), "No such command 'xyzzy'."),
+        (("--nonsense",), "No such option"),
+        (("onboard",), "Missing option"),
+        (("onboard", "--cpu", "4.5", "--ram", "1"), "Invalid value"),
+        (("jobs", "show"), "Missing argument"),
+        (("status", "extra"), "unexpected extra argument"),
+    ],
+)
+def test_a_usage_error_exits_2_and_says_what_is_wrong(
+    words: tuple[str, ...], text: str, nunet: Callable[..., Said]
+) -> None:
+    said = nunet(*words)
+    assert (said.code, said.out) == (2, "")
+    assert text in said.err
+
+
+def test_version(nunet: Callable[..., Said]) -> None:
+    assert nunet("--version") == Said(0, "nunet 0.1.0\n", "")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_main_turns_every_error_into_its_class_s_code_and_one_message(
+    kind: type[NunetError], nunet: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_coded = issubclass(kind, VerificationError) and kind is not errors.MalformedError
+    error = kind("a_code", "cannot do it: \x1b[2J") if is_coded else kind("cannot do it: \x1b[2J")
+    error.hint = "do that"
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(status.config, "load", fail)
+    said = nunet("status")
+    assert said == Said(int(kind.exit_code), "", "nunet: cannot do it: \\x1b[2J\n       do that\n")
+
+
+def test_main_inner_raises_what_main_catches() -> None:
+    with pytest.raises(NotOnboardedError):
+        main_inner(["status"])
+
+
+def test_ctrl_c_exits_as_shells_have_it(
+    nunet: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status.config, "load", interrupt)
+    assert nunet("status").code == 130
+
+
+def test_our_own_fault_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(status.config, "load", fail)
+    monkeypatch.setattr(sys, "argv", ["nunet", "status"])
+    with pytest.raises(ZeroDivisionError):
+        cli_main.main()
+
+
+@pytest.mark.parametrize("scope", ["system", "user"])
+def test_the_scope_option_reaches_the_command_and_its_children(
+    scope: str, nunet: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(paths.SCOPE_VARIABLE, "neither")
+    nunet(f"--{scope}", "status")
+    assert os.environ[paths.SCOPE_VARIABLE] == scope
+
+
+@pytest.mark.parametrize("words", [["--help"], ["status"], ["status", "--check"], ["jobs"]])
+@pytest.mark.usefixtures("journal", "lock")
+def test_what_is_asked_often_loads_nothing_heavy(words: list[str]) -> None:
+    program = (
+        "import sys; from nunet_dms.cli.main import main_inner\n"
+        "try: main_inner(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        f"sys.stderr.write(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert done.stdout != ""
+
+
+def test_a_command_s_module_is_loaded_only_when_it_is_named() -> None:
+    group = LazyGroup(name="nunet")
+    assert group.get_command(None, "nothing") is None
+    assert group.get_command(None, "status").name == "status"

@@ -1,0 +1,391 @@
+"""`nunet onboard`: what is offered is held against the machine, written once, changed by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_world import Said
+
+from nunet_dms import config
+from nunet_dms.cardano.address import parse_address
+from nunet_dms.cardano.keys import PaymentKey, read_key_file
+from nunet_dms.cli import onboard
+from nunet_dms.cli.worker import Started, Stopped
+from nunet_dms.machine.cpu import CpuFacts
+from nunet_dms.machine.disk import DiskFacts
+from nunet_dms.machine.memory import MemoryFacts
+from nunet_dms.paths import Paths
+from nunet_dms.protocol.api import OracleInfo
+from nunet_dms.protocol.keys import SigningKey, fingerprint_of, read_signing_key
+
+Nunet = Callable[..., Said]
+
+KEY, OTHER_KEY = (SigningKey(bytes([n] * 32)).public for n in (1, 2))
+INFO = OracleInfo(
+    version="1",
+    network="devnet",
+    network_magic=424242,
+    network_id=0,
+    token_policy="0" * 56,
+    token_name="6d4e5458",
+    token_decimals=6,
+    ticket_key=KEY,
+    escrow_key_hash="1" * 56,
+    warning="",
+)
+WALLET = PaymentKey.from_seed(bytes(32)).address(0).bech32
+MAINNET_WALLET = PaymentKey.from_seed(bytes(32)).address(1).bech32
+OFFER = ("onboard", "--cpu", "4000", "--ram", "2000")
+
+
+@dataclasses.dataclass
+class World:
+    """The machine, the Oracle and the worker that onboarding meets."""
+
+    info: OracleInfo | None = None
+    core_mhz: int | None = 2500
+    free_disk_mb: int = 100_000
+    asked: list[str] = dataclasses.field(default_factory=list)
+    did: list[str] = dataclasses.field(default_factory=list)
+
+
+@pytest.fixture(autouse=True)
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Four cores of 2500 MHz, 8000 MB; no Oracle answers; no process is started."""
+    world = World()
+
+    def ask(url: str) -> tuple[OracleInfo | None, str]:
+        world.asked.append(url)
+        return world.info, "" if world.info else "nothing listens there"
+
+    def start(where: Paths) -> Started:
+        world.did.append("start")
+        return Started(4711, False, "ok", "ok", str(where.worker_log))
+
+    def stop(_: Paths) -> Stopped:
+        world.did.append("stop")
+        return Stopped(None, 0)
+
+    monkeypatch.setattr(onboard, "read_cpu", lambda: CpuFacts("x", 4, world.core_mhz, "here"))
+    monkeypatch.setattr(onboard, "read_memory", lambda: MemoryFacts(8000, 7000))
+    monkeypatch.setattr(onboard, "read_disk", lambda _: DiskFacts(200_000, world.free_disk_mb))
+    monkeypatch.setattr(onboard, "_ask_oracle", ask)
+    monkeypatch.setattr(onboard, "start_worker", start)
+    monkeypatch.setattr(onboard, "stop_worker", stop)
+    return world
+
+
+def nothing_is_written(home: Paths) -> bool:
+    return not home.config_file.exists() and not home.state_dir.exists()
+
+
+def test_two_numbers_are_enough(nunet: Nunet, home: Paths, world: World) -> None:
+    said = nunet(*OFFER)
+    settings = config.load(home.config_file)
+    wallet_file = home.wallets_dir / "provider.skey"
+    address = read_key_file(wallet_file).address(0).bech32
+    assert said.code == 0
+    assert said.out == (
+        f"onboarded: 4000 MHz, 2000 MB RAM, 10000 MB disk; settings in {home.config_file}\n"
+        f"paid to {address}\n"
+        f"its key is {wallet_file}: back it up, whoever has it has the tokens\n"
+        f"worker started (process 4711), log in {home.worker_log}\n"
+    )
+    assert "capacity.cpu_mhz = 4000\n" in said.err
+    assert "its key will be pinned at first contact (nothing listens there)" in said.err
+    assert settings.wallet.address == address
+    assert settings.oracle == config.OracleConfig(url="http://127.0.0.1:9980", ticket_key="")
+    assert settings.capacity.core_mhz == 2500
+    assert world.asked == ["http://127.0.0.1:9980"]
+
+
+def test_keys_are_made_once_and_closed_to_others(nunet: Nunet, home: Paths) -> None:
+    nunet(*OFFER)
+    files = (home.identity_key, home.settlement_key, home.wallets_dir / "provider.skey")
+    before = [file.read_bytes() for file in files]
+    nunet("onboard", "--cpu", "5000", "--ram", "2000")
+    assert [file.read_bytes() for file in files] == before
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in files)
+    assert home.state_dir.stat().st_mode & 0o777 == 0o700
+    assert len(read_signing_key(home.identity_key).seed) == 32
+
+
+@pytest.mark.parametrize(
+    ("words", "bounds"),
+    [
+        (("--cpu", "999", "--ram", "2000"), "--cpu 999: it must be from 1000 to 9000"),
+        (("--cpu", "9001", "--ram", "2000"), "--cpu 9001: it must be from 1000 to 9000"),
+        (("--cpu", "-1", "--ram", "2000"), "--cpu -1: it must be from 1000 to 9000"),
+        (("--cpu", "4000", "--ram", "799"), "--ram 799: it must be from 800 to 7200"),
+        (("--cpu", "4000", "--ram", "7201"), "--ram 7201: it must be from 800 to 7200"),
+        ((*OFFER[1:], "--disk", "90001"), "--disk 90001: it must be from 1 to 90000 MB"),
+        ((*OFFER[1:], "--disk", "0"), "--disk 0: it must be from 1 to 90000 MB"),
+        ((*OFFER[1:], "--core-mhz", "-5"), "--core-mhz -5: it must be at least 1"),
+        ((*OFFER[1:], "--core-mhz", "100"), "--cpu 4000: it must be from 40 to 360"),
+    ],
+)
+def test_what_the_machine_does_not_have_is_refused_with_both_bounds(
+    words: tuple[str, ...], bounds: str, nunet: Nunet, home: Paths
+) -> None:
+    said = nunet("onboard", *words)
+    assert (said.code, said.out) == (2, "")
+    assert bounds in said.err
+    assert nothing_is_written(home)
+
+
+@pytest.mark.parametrize(("cpu", "ram"), [("1000", "800"), ("9000", "7200")])
+def test_both_bounds_are_included(cpu: str, ram: str, nunet: Nunet) -> None:
+    assert nunet("onboard", "--cpu", cpu, "--ram", ram).code == 0
+
+
+def test_a_machine_that_hides_its_rate_must_be_told_it(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.core_mhz = None
+    said = nunet(*OFFER)
+    assert said.code == 2
+    assert "--core-mhz 2400" in said.err
+    assert nothing_is_written(home)
+    assert nunet(*OFFER, "--core-mhz", "3000").code == 0
+    assert config.load(home.config_file).capacity.core_mhz == 3000
+
+
+def test_little_disk_is_no_obstacle_and_half_of_it_is_offered(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.free_disk_mb = 3000
+    assert nunet(*OFFER).code == 0
+    assert config.load(home.config_file).capacity.disk_mb == 1500
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--wallet", "0x" + "5" * 40), "it is an Ethereum address"),
+        (("--wallet", "addr_test1qq"), "cannot read the address"),
+        (("--oracle-key", "xyz"), "[oracle] ticket_key must be empty, or 32 bytes"),
+        (("--oracle", "nonsense"), "[oracle] url must be an http or https address"),
+    ],
+)
+@pytest.mark.parametrize("info", [None, INFO])
+def test_a_wrong_wallet_key_or_url_is_refused_before_anything_is_written(
+    words: tuple[str, ...], why: str, info: OracleInfo | None,
+    nunet: Nunet, home: Paths, world: World,
+) -> None:  # fmt: skip
+    world.info = info
+    said = nunet(*OFFER, *words)
+    assert (said.code, said.out) == (2, "")
+    assert why in said.err
+    assert nothing_is_written(home)
+
+
+def test_a_given_wallet_is_used_and_none_is_made(nunet: Nunet, home: Paths) -> None:
+    said = json.loads(nunet(*OFFER, "--wallet", WALLET, "--json").out)
+    assert (said["wallet"], said["wallet_file"]) == (WALLET, "")
+    assert not home.wallets_dir.exists()
+
+
+def test_a_key_that_lies_here_for_another_address_is_not_called_its_key(
+    nunet: Nunet, home: Paths
+) -> None:
+    nunet(*OFFER)
+    said = json.loads(nunet(*OFFER, "--wallet", WALLET, "--json").out)
+    assert said["wallet_file"] == ""
+    assert (home.wallets_dir / "provider.skey").exists()
+
+
+def test_a_wallet_of_another_network_than_the_oracle_s_is_refused(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    assert nunet(*OFFER, "--wallet", MAINNET_WALLET, "--no-start").code == 0
+    world.info = INFO
+    said = nunet(*OFFER)  # kept from before, and wrong as is now known
+    assert said.code == 2
+    assert "another Cardano network than the Oracle's (devnet)" in said.err
+    assert config.load(home.config_file).wallet.address == MAINNET_WALLET
+
+
+def test_a_new_wallet_is_of_the_oracle_s_network(nunet: Nunet, home: Paths, world: World) -> None:
+    world.info = dataclasses.replace(INFO, network_id=1, network="mainnet")
+    nunet(*OFFER)
+    assert parse_address(config.load(home.config_file).wallet.address).network_id == 1
+
+
+def test_an_oracle_that_answers_is_pinned_with_its_fingerprint_shown(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.info = dataclasses.replace(INFO, warning="its tokens have\x1b no value")
+    said = nunet(*OFFER)
+    assert f"has the key {fingerprint_of(KEY)}: pinned\n" in said.err
+    assert "its tokens have\\x1b no value\n" in said.err
+    assert config.load(home.config_file).oracle.ticket_key == KEY
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_oracle_with_another_key_than_the_pinned_one_is_refused(
+    given: bool, nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.info = INFO
+    assert nunet(*OFFER).code == 0
+    written = home.config_file.read_text()
+    world.info = INFO if given else dataclasses.replace(INFO, ticket_key=OTHER_KEY)
+    said = nunet(*OFFER, *(("--oracle-key", OTHER_KEY) if given else ()))
+    assert said.code == 7
+    assert fingerprint_of(KEY) in said.err
+    assert fingerprint_of(OTHER_KEY) in said.err
+    assert home.config_file.read_text() == written
+
+
+def test_another_oracle_is_pinned_anew(nunet: Nunet, home: Paths, world: World) -> None:
+    world.info = INFO
+    nunet(*OFFER)
+    world.info = dataclasses.replace(INFO, ticket_key=OTHER_KEY)
+    assert nunet(*OFFER, "--oracle", "https://other.example").code == 0
+    assert config.load(home.config_file).oracle.ticket_key == OTHER_KEY
+
+
+def test_a_key_given_beforehand_is_pinned_without_an_answer(nunet: Nunet, home: Paths) -> None:
+    said = nunet(*OFFER, "--oracle-key", KEY.upper(), "--json")
+    assert json.loads(said.out)["oracle_fingerprint"] == fingerprint_of(KEY)
+    assert config.load(home.config_file).oracle.ticket_key == KEY
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "url"),
+    [
+        (("--oracle", "https://a.example"), "https://b.example", "https://a.example"),
+        ((), "https://b.example", "https://b.example"),
+        ((), "", "http://127.0.0.1:9980"),
+    ],
+)
+def test_the_oracle_is_as_given_else_from_the_environment_else_loopback(
+    words: tuple[str, ...], variable: str, url: str,
+    nunet: Nunet, home: Paths, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("NUNET_ORACLE", variable)
+    nunet(*OFFER, *words)
+    assert config.load(home.config_file).oracle.url == url
+
+
+@pytest.mark.parametrize(("decimals", "price"), [(6, 1_000_000), (0, 1), (18, 10**12)])
+def test_the_first_price_is_one_token_whatever_its_decimals(
+    decimals: int, price: int, nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.info = dataclasses.replace(INFO, token_decimals=decimals)
+    assert nunet(*OFFER).code == 0
+    assert config.load(home.config_file).price.per_ghz_hour == price
+    assert config.load(home.config_file).price.per_ram_gb_hour >= 1
+
+
+def test_onboarding_again_shows_and_makes_only_what_changes(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    nunet(*OFFER, "--disk", "5000", "--wallet", WALLET, "--oracle", "https://a.example")
+    path = home.config_file
+    path.write_text(path.read_text().replace("per_ghz_hour = 1000000", "per_ghz_hour = 9 # mine"))
+    world.core_mhz = 2612  # as a clock that goes up and down would have it
+    said = nunet("onboard", "--cpu", "5000", "--ram", "2000")
+    assert said.err.splitlines()[0] == "capacity.cpu_mhz = 5000 (was 4000)"
+    assert len(said.err.splitlines()) == 2
+    settings = config.load(path)
+    assert dataclasses.replace(settings.capacity, cpu_mhz=0) == config.CapacityConfig(
+        cpu_mhz=0, ram_mb=2000, disk_mb=5000, core_mhz=2500
+    )
+    assert (settings.wallet.address, settings.price.per_ghz_hour) == (WALLET, 9)
+    assert "per_ghz_hour = 9 # mine" in path.read_text()
+    assert settings.oracle.url == "https://a.example"
+
+
+def test_a_worker_is_restarted_only_for_new_settings(nunet: Nunet, world: World) -> None:
+    nunet(*OFFER)
+    world.did.clear()
+    assert "nothing changes\n" in nunet(*OFFER).err
+    assert world.did == ["start"]
+    nunet("onboard", "--cpu", "5000", "--ram", "2000")
+    assert world.did == ["start", "stop", "start"]
+
+
+def test_no_start_writes_the_settings_only(nunet: Nunet, home: Paths, world: World) -> None:
+    said = nunet(*OFFER, "--no-start")
+    assert said.out.endswith("to start: nunet worker start\n")
+    assert world.did == []
+    assert home.config_file.exists()
+
+
+def test_a_broken_config_is_not_written_over(nunet: Nunet, home: Paths) -> None:
+    home.config_file.write_text("[wallet\n")
+    assert nunet(*OFFER).code == 2
+    assert home.config_file.read_text() == "[wallet\n"
+
+
+def test_the_json_has_its_schema_and_every_fact(nunet: Nunet, home: Paths, world: World) -> None:
+    world.info = INFO
+    assert json.loads(nunet(*OFFER, "--wallet", WALLET, "--json").out) == {
+        "schema": "nunet.onboard/1",
+        "config_file": str(home.config_file),
+        "cpu_mhz": 4000,
+        "ram_mb": 2000,
+        "disk_mb": 10000,
+        "core_mhz": 2500,
+        "oracle_url": "http://127.0.0.1:9980",
+        "oracle_fingerprint": fingerprint_of(KEY),
+        "wallet": WALLET,
+        "wallet_file": "",
+        "worker_pid": 4711,
+    }
+
+
+class TestAtATerminal:
+    """Somebody sits there: what will be written is shown, then asked."""
+
+    @pytest.fixture(autouse=True)
+    def answers(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+        answers: dict[str, object] = {"wallet": "", "sure": True}
+        monkeypatch.setattr(onboard.render, "can_ask", lambda: True)
+        monkeypatch.setattr(onboard.render, "ask", lambda _: answers["wallet"])
+        monkeypatch.setattr(onboard.render, "confirm", lambda _: answers["sure"])
+        return answers
+
+    def test_no_means_that_nothing_is_written(
+        self, nunet: Nunet, home: Paths, answers: dict[str, object], world: World
+    ) -> None:
+        answers["sure"] = False
+        said = nunet(*OFFER)
+        assert said.code == 2
+        assert "capacity.cpu_mhz = 4000\n" in said.err
+        assert "nothing was changed" in said.err
+        assert nothing_is_written(home)
+        assert world.did == []
+
+    def test_an_address_may_be_typed_in(
+        self, nunet: Nunet, home: Paths, answers: dict[str, object]
+    ) -> None:
+        answers["wallet"] = WALLET
+        assert nunet(*OFFER).code == 0
+        assert config.load(home.config_file).wallet.address == WALLET
+
+    def test_an_empty_answer_makes_a_wallet(self, nunet: Nunet, home: Paths) -> None:
+        assert nunet(*OFFER).code == 0
+        assert (home.wallets_dir / "provider.skey").exists()
+
+    @pytest.mark.parametrize("words", [("--yes",)])
+    def test_yes_means_that_nobody_is_asked(
+        self, words: tuple[str, ...], nunet: Nunet, answers: dict[str, object]
+    ) -> None:
+        answers["sure"], answers["wallet"] = False, "nonsense"
+        assert nunet(*OFFER, *words).code == 0
+
+
+def test_no_secret_is_said(nunet: Nunet, home: Paths) -> None:
+    said = nunet(*OFFER)
+    secrets = [
+        read_key_file(home.wallets_dir / "provider.skey").seed.hex(),
+        read_key_file(home.settlement_key).seed.hex(),
+        read_signing_key(home.identity_key).seed.hex(),
+    ]
+    told = said.out + said.err + Path(home.config_file).read_text()
+    assert not any(secret in told for secret in secrets)

@@ -1,0 +1,183 @@
+"""`nunet status`: the whole text, the whole JSON, and an exit code for each state."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+
+import pytest
+from cli_world import ADDRESS, JOB, OTHER_JOB, Said, admit, word
+
+from nunet_dms.cli import status
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.states import State
+from nunet_dms.paths import Paths
+
+Nunet = Callable[..., Said]
+
+
+def run_one_job(journal: Journal) -> None:
+    admit(journal)
+    admit(journal, OTHER_JOB)
+    job = journal.move(journal.job(JOB), State.ACCEPTED)
+    job = journal.move(journal.created(job, "c" * 64, "i"), State.STARTING)
+    journal.started(job, 1, "boot")
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_working_machine_is_shown_whole(
+    nunet: Nunet, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status.time, "time", lambda: 10_000.0)
+    journal.write_worker(word(started_s=6300, heartbeat_s=9999))
+    run_one_job(journal)
+    said = nunet("status")
+    assert said == Said(
+        0,
+        f"""\
+worker    running, process {os.getpid()}, for 1 h 1 min
+oracle    ok (http://127.0.0.1:9980)
+engine    ok
+capacity  4000 MHz, 2000 MB RAM, 10000 MB disk
+free      2000 MHz, 976 MB RAM, 9800 MB disk
+jobs      1 running, 1 starting
+earned    0 base units, paid to {ADDRESS}
+""",
+        "",
+    )
+
+
+@pytest.mark.usefixtures("lock")
+def test_the_json_is_the_same_facts_under_a_schema(
+    nunet: Nunet, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status.time, "time", lambda: 10_000.0)
+    journal.write_worker(word(started_s=6300, heartbeat_s=9999))
+    run_one_job(journal)
+    assert json.loads(nunet("status", "--json").out) == {
+        "schema": "nunet.status/1",
+        "health": "ok",
+        "reason": "",
+        "worker_pid": os.getpid(),
+        "worker_version": "0.1.0",
+        "uptime_s": 3700,
+        "accepting": True,
+        "oracle_url": "http://127.0.0.1:9980",
+        "oracle_state": "ok",
+        "engine_state": "ok",
+        "wallet": ADDRESS,
+        "cpu_mhz": 4000,
+        "ram_mb": 2000,
+        "disk_mb": 10000,
+        "free_cpu_mhz": 2000,
+        "free_ram_mb": 976,
+        "free_disk_mb": 9800,
+        "jobs_running": 1,
+        "jobs_coming": 1,
+        "outbox_waiting": 0,
+        "earned": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "line"),
+    [
+        ({}, 0, f"ok: worker {os.getpid()} runs 0 jobs, 0 reports wait"),
+        ({"oracle_state": "down"}, 6, "Oracle: down"),
+        ({"engine_state": "no\nsocket\x1b"}, 6, "container engine: no\\nsocket\\x1b"),
+        ({"engine_state": "down", "ready": False}, 6, "container engine: down"),
+        ({"ready": False}, 5, "the worker is starting or stopping"),
+        ({"ready": False, "oracle_state": "not yet reached"}, 5,
+         "the worker is starting or stopping"),
+        ({"accepting": False, "note": "draining"}, 5, "no new jobs are taken: draining"),
+        ({"accepting": False}, 5, "no new jobs are taken: no reason given"),
+        ({"pid": 1}, 5, "the worker is just starting"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("lock")
+def test_check_is_one_line_and_status_ends_with_the_same_code(
+    changes: dict[str, object], code: int, line: str, nunet: Nunet, journal: Journal
+) -> None:
+    journal.write_worker(word(**changes))
+    assert nunet("status", "--check") == Said(code, line + "\n", "")
+    assert nunet("status").code == code
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_worker_that_is_silent_is_degraded_whatever_it_said_last(
+    nunet: Nunet, journal: Journal
+) -> None:
+    journal.write_worker(word(heartbeat_s=int(time.time()) - 500, oracle_state="down"))
+    said = nunet("status", "--check")
+    assert said.code == 5
+    assert said.out.startswith("the worker has said nothing for 50")
+
+
+def test_not_onboarded_is_3(nunet: Nunet) -> None:
+    assert nunet("status", "--check") == Said(3, "this machine is not onboarded\n", "")
+    said = nunet("status")
+    assert (said.code, said.out) == (3, "")
+    assert "type: nunet onboard" in said.err
+
+
+@pytest.mark.usefixtures("onboarded")
+def test_not_running_is_4_and_says_what_to_type(nunet: Nunet) -> None:
+    assert nunet("status", "--check") == Said(4, "the worker is not running\n", "")
+    said = nunet("status")
+    assert said.code == 4
+    assert "worker    not running (type: nunet worker start)\n" in said.out
+
+
+def test_a_lock_file_that_nobody_holds_is_not_a_worker(
+    nunet: Nunet, journal: Journal, onboarded: Paths
+) -> None:
+    """As after kill -9: the old pid still stands in the file, and the row still says ready."""
+    journal.write_worker(word())
+    onboarded.lock_file.parent.mkdir()
+    onboarded.lock_file.write_text(f"{os.getpid()}\n")
+    assert nunet("status", "--check").code == 4
+
+
+def test_a_broken_config_is_2(nunet: Nunet, onboarded: Paths) -> None:
+    onboarded.config_file.write_text("[wallet\n")
+    said = nunet("status", "--check")
+    assert said.code == 2
+    assert said.out.count("\n") == 1
+
+
+def test_a_broken_journal_is_1_and_one_line(nunet: Nunet, onboarded: Paths) -> None:
+    onboarded.state_dir.mkdir(exist_ok=True)
+    onboarded.journal.write_bytes(b"no database" * 1000)
+    said = nunet("status", "--check")
+    assert said.code == 1
+    assert said.out.startswith("cannot use the journal")
+    assert said.out.count("\n") == 1
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_journal_without_tables_is_a_worker_that_starts(nunet: Nunet, onboarded: Paths) -> None:
+    onboarded.state_dir.mkdir(exist_ok=True)
+    sqlite3.connect(onboarded.journal).close()
+    onboarded.journal.touch()
+    assert nunet("status", "--check") == Said(5, "the worker is just starting\n", "")
+
+
+@pytest.mark.usefixtures("lock")
+def test_waiting_reports_are_shown(nunet: Nunet, journal: Journal) -> None:
+    journal.write_worker(word(accepting=False, note="the Oracle refused"))
+    admit(journal)
+    journal._write("insert_report", key="k", job_id=JOB, body=b"{}")
+    said = nunet("status")
+    assert "jobs      0 running, 1 starting, 1 reports wait for the Oracle\n" in said.out
+    assert said.out.endswith("degraded  no new jobs are taken: the Oracle refused\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (90_000, "1 d 1 h")],
+)
+def test_a_duration_has_its_two_largest_units(seconds: int, text: str) -> None:
+    assert status.duration(seconds) == text
