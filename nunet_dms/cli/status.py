@@ -14,14 +14,11 @@ from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import Capacity, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, Capacity, WorkerRow
 from nunet_dms.node.states import RESERVING, State
 
 STALE_AFTER_S = 120
 """A worker writes about itself every few seconds; one that has not for so long hangs."""
-OK = "ok"
-NOT_YET = "not yet reached"
-"""A worker's word on what it has not asked yet; so node/worker.py has it."""
 UNKNOWN = "unknown"
 DEGRADED = "degraded"
 NOTHING = Capacity(0, 0, 0)

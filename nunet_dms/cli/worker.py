@@ -17,10 +17,10 @@ import typer
 
 from nunet_dms import config, paths
 from nunet_dms.cli import render
-from nunet_dms.cli.status import OK, judge, look
+from nunet_dms.cli.status import judge, look
 from nunet_dms.errors import DegradedError, NunetError, UsageError
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import WorkerRow
+from nunet_dms.node.rows import OK, WorkerRow
 
 PROGRAM = "nunet-dms"
 START_WAIT_S = 20.0

@@ -25,7 +25,7 @@ import docker
 from docker.errors import DockerException
 
 from nunet_dms.demo.image import build_python_image
-from nunet_dms.errors import EngineUnreachableError, NunetError
+from nunet_dms.errors import EngineUnreachableError, ExitCode, NunetError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
 
@@ -38,6 +38,8 @@ COMMAND_TIMEOUT_S = 170
 LOOK_EVERY_S = 0.2
 ENGINE_TIMEOUT_S = 60
 CORE_MHZ_IF_UNKNOWN = 2000
+STATUS_CODES = (ExitCode.FINE, ExitCode.DEGRADED, ExitCode.UNREACHABLE)
+"""Of `nunet status` while a worker starts; it is waited for."""
 
 Found = TypeVar("Found")
 
@@ -89,8 +91,8 @@ class Home:
     folder: Path
     oracle_url: str = ""
 
-    def nunet(self, *words: str) -> dict[str, object]:
-        """Run a command and return its JSON; raises NunetError with what it said."""
+    def nunet(self, *words: str, fine: tuple[int, ...] = (0,)) -> dict[str, object]:
+        """Run a command and return its JSON; raises NunetError unless its exit code is `fine`."""
         done = subprocess.run(
             [_program(), *words, "--json"],
             env=self.environment,
@@ -100,7 +102,7 @@ class Home:
             stdin=subprocess.DEVNULL,
             check=False,
         )
-        if done.returncode:
+        if done.returncode not in fine:
             said = (done.stderr or done.stdout).strip()
             raise NunetError(f"`nunet {' '.join(words)}` ended with {done.returncode}: {said}")
         return _last_json(done.stdout)
@@ -255,7 +257,7 @@ def onboard(provider: Home) -> None:
     rate = cpu.core_mhz or CORE_MHZ_IF_UNKNOWN
     half = ("--cpu", str(cpu.cores * rate // 2), "--ram", str(read_memory().total_mb // 2))
     provider.nunet("onboard", *half, "--core-mhz", str(rate), "--disk", "1000", "--yes")
-    wait_until("the worker", lambda: provider.nunet("status")["accepting"])
+    wait_until("the worker", lambda: provider.nunet("status", fine=STATUS_CODES)["accepting"])
 
 
 def _stop_worker(provider: Home) -> None:

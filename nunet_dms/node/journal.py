@@ -129,6 +129,7 @@ class Journal(JournalReader):
         """Open or create; raises JournalError when the file is damaged, foreign or newer."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._db = _connect(f"file:{path}", path)
+        _check_whole(self._db, path)
         self._sql = queries("nunet_dms.node", "schema.sql")
         self._lock = threading.RLock()
         self._now_ms = now_ms
@@ -226,9 +227,17 @@ class Journal(JournalReader):
             self._write("report_tried", job_id=job_id)
 
     def pin_oracle(self, url: str, info: bytes) -> None:
-        """Store the Oracle's own words at first contact; they are never overwritten."""
+        """Store the Oracle's own words; another Oracle only while no job of the former is open.
+
+        Raises UsageError when one is.
+        """
         with self._transaction():
-            self._write("insert_pin", url=url, info=info)
+            if self.pin() is not None and (count := len(self.open_jobs())):
+                raise UsageError(
+                    f"cannot change to the Oracle at {url}: {count} jobs of the former are open",
+                    hint="they end by themselves; look at them with: nunet jobs",
+                )
+            self._write("write_pin", url=url, info=info)
 
     def write_worker(self, row: WorkerRow) -> None:
         """Store what `nunet status` shows."""
@@ -277,17 +286,24 @@ def _connect(uri: str, path: Path) -> sqlite3.Connection:
         db.row_factory = sqlite3.Row
         application_id = db.execute("PRAGMA application_id").fetchone()[0]
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise JournalError(f"cannot use the journal {path}: {error}") from error
-    if damage != "ok":
-        raise JournalError(f"cannot use the journal {path}: it is damaged: {damage}")
     if (application_id, version) not in {(APPLICATION_ID, USER_VERSION), (0, 0)}:
         raise JournalError(
             f"cannot use the journal {path}: it is version {version} of application"
             f" {application_id:#x}, not ours"
         )
     return db
+
+
+def _check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Look at every page; only the worker does, for it takes longer the more there is."""
+    try:
+        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        damage = str(error)
+    if damage != "ok":
+        raise JournalError(f"cannot use the journal {path}: it is damaged: {damage}")
 
 
 def _job(row: sqlite3.Row) -> JobRow:

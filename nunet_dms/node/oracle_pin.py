@@ -17,11 +17,16 @@ def pinned_oracle(journal: Journal) -> OracleInfo | None:
 
 
 def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> OracleInfo:
-    """Pin an Oracle at first contact; raises VerificationError if it is not the pinned one."""
+    """Pin an Oracle at first contact, or when the owner's config names its key.
+
+    Raises VerificationError if it is not the one that is pinned, and UsageError if jobs of a
+    former one are still open.
+    """
     if config.ticket_key and info.ticket_key != config.ticket_key:
         raise _another("config.toml", config.ticket_key, info.ticket_key)
     pinned = pinned_oracle(journal)
-    if pinned is None:
+    is_chosen = config.ticket_key == info.ticket_key
+    if pinned is None or (is_chosen and pinned.ticket_key != info.ticket_key):
         journal.pin_oracle(config.url, strict.encode(info))
         return info
     if info.ticket_key != pinned.ticket_key:
@@ -31,7 +36,7 @@ def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> Or
             raise VerificationError(
                 "oracle_changed",
                 f"cannot trust this Oracle: its {name} is no longer what was pinned",
-                hint="ask its operator; to trust it anew: nunet onboard again under a new home",
+                hint="ask its operator why",
             )
     return pinned
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from nunet_dms.node.states import State
 
+OK = "ok"
+NOT_YET = "not yet reached"
+"""What a worker says of an Oracle or engine: all is well, or it was not asked yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class JobRow:

@@ -54,7 +54,7 @@ CREATE TABLE event (
     detail TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_by_job ON event (job_id);
-CREATE TABLE pin (                       -- what the Oracle said of itself at first contact
+CREATE TABLE pin (                       -- what the Oracle said of itself when it was pinned
     only INTEGER PRIMARY KEY CHECK (only = 1),
     url  TEXT NOT NULL,
     info BLOB NOT NULL
@@ -156,8 +156,9 @@ SELECT COALESCE(SUM(earned), 0) FROM job WHERE state = 'settled';
 -- name: pin
 SELECT url, info FROM pin WHERE only = 1;
 
--- name: insert_pin
-INSERT INTO pin (only, url, info) VALUES (1, :url, :info);
+-- name: write_pin
+INSERT INTO pin (only, url, info) VALUES (1, :url, :info)
+ON CONFLICT (only) DO UPDATE SET url = excluded.url, info = excluded.info;
 
 -- name: worker
 SELECT pid, version, started_s, ready, accepting, oracle_state, engine_state, note, heartbeat_s

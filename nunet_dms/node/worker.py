@@ -30,7 +30,7 @@ from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
-from nunet_dms.node.rows import Capacity, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, Capacity, WorkerRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
@@ -48,8 +48,6 @@ HEARTBEAT_EVERY_S = 15.0
 ENGINE_CHECK_EVERY_S = 30.0
 STATUS_EVERY_S = 15.0
 """Between two writes of an unchanged status row."""
-OK = "ok"
-NOT_YET = "not yet reached"
 
 
 @dataclass(slots=True)

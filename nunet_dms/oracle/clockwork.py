@@ -12,8 +12,8 @@ from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.protocol.submission import JobState
 
-JOBS_A_STEP = 1000
-"""Jobs of one state looked at in one step, oldest first."""
+JOBS_AT_ONCE = 500
+"""Jobs read from the database at a time."""
 QUOTE_KEPT_S = 86_400
 """How long an expired quote is kept, so that a late submission hears why it is refused."""
 SWEEP_EVERY_S = 60
@@ -63,10 +63,15 @@ class Clockwork:
                 log.exception("step_failed")
 
     def _each(self, state: JobState, act: Callable[[JobRow], object]) -> None:
-        with self._oracle.store.reading() as db:
-            found = jobs.in_state(db, state, limit=JOBS_A_STEP)
-        for job in found:
-            try:
-                act(job)
-            except Exception:  # of one job: the others go on, and it is tried again
-                log.exception("job_stuck job=%s state=%s", job.job_id, state.value)
+        last: JobRow | None = None
+        while True:
+            with self._oracle.store.reading() as db:
+                found = jobs.in_state(db, state, JOBS_AT_ONCE, after=last)
+            if not found:
+                return
+            last = found[-1]
+            for job in found:
+                try:
+                    act(job)
+                except Exception:  # of one job: the others go on, and it is tried again
+                    log.exception("job_stuck job=%s state=%s", job.job_id, state.value)

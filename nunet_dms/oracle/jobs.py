@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 
 from nunet_dms.errors import InvalidTransitionError, RefusedError
 from nunet_dms.oracle.states import check_move
@@ -113,12 +113,15 @@ def unknown(job_id: str) -> RefusedError:
     return RefusedError("unknown_job", f"cannot find job {job_id}: you have no such job")
 
 
-def in_state(db: Connection, *states: JobState, limit: int) -> tuple[JobRow, ...]:
-    """Return jobs in any of these states, oldest first."""
-    names = [state.value for state in states]
-    return _list(
-        db, select(jobs).where(jobs.c.state.in_(names)).order_by(jobs.c.submitted_ms).limit(limit)
-    )
+def in_state(
+    db: Connection, state: JobState, limit: int, after: JobRow | None = None
+) -> tuple[JobRow, ...]:
+    """Return jobs in this state, oldest first, from the one after `after` on."""
+    wanted = select(jobs).where(jobs.c.state == state.value)
+    if after is not None:
+        place = tuple_(jobs.c.submitted_ms, jobs.c.job_id)
+        wanted = wanted.where(place > (after.submitted_ms, after.job_id))
+    return _list(db, wanted.order_by(jobs.c.submitted_ms, jobs.c.job_id).limit(limit))
 
 
 def node_jobs(db: Connection, node_id: str, states: Iterable[JobState]) -> tuple[JobRow, ...]:

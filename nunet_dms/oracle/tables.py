@@ -107,7 +107,7 @@ jobs = Table(
     UniqueConstraint("payment_tx_id", "payment_index", name="one_job_a_payment"),
     Index("jobs_of_node", "node_id", "state", "receipt_acked"),
     Index("jobs_of_requester", "requester", "submitted_ms"),
-    Index("jobs_in_state", "state"),
+    Index("jobs_in_state", "state", "submitted_ms", "job_id"),
 )
 
 papers = Table(

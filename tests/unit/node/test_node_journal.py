@@ -131,3 +131,18 @@ def test_a_foreign_newer_or_damaged_file_is_refused(tmp_path: Path, journal: Jou
     path.write_bytes(b"no database at all, but long enough to be read as one" * 40)
     with pytest.raises(JournalError):
         Journal(path, lambda: 0)
+
+
+def test_a_page_that_was_overwritten_is_found_before_anything_is_written(
+    tmp_path: Path, journal: Journal, admit: Admit
+) -> None:
+    for number in range(50):
+        admit(f"{number:032x}", cpu_mhz=1, ram_mb=1, disk_mb=1)
+    journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    journal.close()
+    path = tmp_path / "journal.db"
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xa5" * (len(content) - 4096)
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match="damaged|malformed"):
+        Journal(path, lambda: 0)

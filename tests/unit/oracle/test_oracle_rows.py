@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 from test_oracle_states import job
 
 from nunet_dms.errors import InvalidTransitionError, RefusedError
-from nunet_dms.oracle import jobs
+from nunet_dms.oracle import jobs, logs
 from nunet_dms.oracle.jobs import DETAIL_MAX_CHARS, JobRow, Paper
+from nunet_dms.oracle.logs import LogOffsetError
 from nunet_dms.oracle.store import Store
 from nunet_dms.oracle.tables import events
 from nunet_dms.protocol.report import Reason
@@ -63,8 +65,11 @@ def test_job_quote_and_payment_are_each_used_once(store: Store, field: str) -> N
         jobs.add(db, clash)
     with store.writing() as db:
         jobs.add(db, other)
-        assert len(jobs.in_state(db, JobState.SUBMITTED, limit=10)) == 2
-        assert len(jobs.in_state(db, JobState.SUBMITTED, limit=1)) == 1
+        first, second = jobs.in_state(db, JobState.SUBMITTED, limit=10)
+        assert (first, second) == (other, JOB)  # as old as each other: in the order of their ids
+        assert jobs.in_state(db, JobState.SUBMITTED, limit=1) == (first,)
+        assert jobs.in_state(db, JobState.SUBMITTED, limit=9, after=first) == (second,)
+        assert jobs.in_state(db, JobState.SUBMITTED, limit=9, after=second) == ()
 
 
 def test_a_move_needs_the_state_that_the_caller_saw(store: Store) -> None:
@@ -125,3 +130,29 @@ def test_a_paper_is_kept_in_place_of_an_older_one(store: Store) -> None:
         jobs.remove(db, JOB.job_id)
         assert jobs.paper(db, JOB.job_id, Paper.TICKET) is None
         assert jobs.find(db, JOB.job_id) is None
+
+
+def test_a_log_grows_at_its_end_only_and_is_read_from_anywhere(store: Store) -> None:
+    _running(store)
+    whole = bytes(range(30))
+    for offset in range(0, 30, 10):
+        with store.writing() as db:
+            row = jobs.of_node(db, JOB.job_id, JOB.node_id)
+            assert logs.append(db, row, offset, whole[offset:][:10], 30) == offset + 10
+    with store.writing() as db:
+        row = jobs.of_node(db, JOB.job_id, JOB.node_id)
+        for offset in (0, 29, 31):
+            with pytest.raises(LogOffsetError) as wrong:
+                logs.append(db, row, offset, b"x", 100)
+            assert wrong.value.length == 30
+        with pytest.raises(RefusedError) as full:
+            logs.append(db, row, 30, b"x", 30)
+        assert full.value.code == "log_full"
+        with pytest.raises(RefusedError) as closed:
+            logs.append(db, replace(row, state=JobState.REPORTED), 30, b"x", 100)
+        assert closed.value.code == "not_running"
+        assert logs.append(db, row, 30, b"", 30) == 30
+        assert logs.sha256(db, JOB.job_id) == hashlib.sha256(whole).hexdigest()
+        for offset in (0, 5, 10, 19, 29, 30, 99):
+            assert logs.read(db, JOB.job_id, offset, 100) == whole[offset:]
+            assert logs.read(db, JOB.job_id, offset, 12) == whole[offset:][:12]

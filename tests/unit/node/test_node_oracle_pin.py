@@ -1,0 +1,64 @@
+"""The pinned Oracle: first contact pins, a change is refused, the owner's word changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from nunet_dms.config import OracleConfig
+from nunet_dms.errors import UsageError, VerificationError
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
+from nunet_dms.node.rows import JobRow
+from nunet_dms.protocol.keys import SigningKey
+from tests.unit.node.conftest import World
+
+ANYBODY = OracleConfig(url="https://oracle.example", ticket_key="")
+
+
+def test_first_contact_pins(world: World, journal: Journal) -> None:
+    assert pinned_oracle(journal) is None
+    assert check_oracle(world.info, ANYBODY, journal) == world.info
+    assert pinned_oracle(journal) == world.info
+
+
+def test_another_key_is_refused_later(world: World, journal: Journal) -> None:
+    check_oracle(world.info, ANYBODY, journal)
+    other = replace(world.info, ticket_key=SigningKey.generate().public)
+    with pytest.raises(VerificationError, match="the journal pins"):
+        check_oracle(other, ANYBODY, journal)
+    assert pinned_oracle(journal) == world.info
+
+
+def test_another_key_than_the_config_names_is_refused_at_once(
+    world: World, journal: Journal
+) -> None:
+    config = replace(ANYBODY, ticket_key=SigningKey.generate().public)
+    with pytest.raises(VerificationError, match=r"config\.toml pins"):
+        check_oracle(world.info, config, journal)
+    assert pinned_oracle(journal) is None
+
+
+@pytest.mark.parametrize("name", ["escrow_key_hash", "token_policy"])
+def test_the_same_key_with_other_facts_is_refused(
+    world: World, journal: Journal, name: str
+) -> None:
+    check_oracle(world.info, ANYBODY, journal)
+    with pytest.raises(VerificationError, match=name):
+        check_oracle(replace(world.info, **{name: "9" * 56}), ANYBODY, journal)
+
+
+def test_the_owner_may_change_oracles_but_not_under_open_jobs(
+    world: World, journal: Journal, admit: Callable[..., JobRow]
+) -> None:
+    check_oracle(world.info, ANYBODY, journal)
+    other = replace(world.info, ticket_key=SigningKey.generate().public)
+    chosen = replace(ANYBODY, ticket_key=other.ticket_key)
+    row = admit()
+    with pytest.raises(UsageError, match="1 jobs of the former are open"):
+        check_oracle(other, chosen, journal)
+    journal._db.execute("UPDATE job SET state = 'settled' WHERE job_id = ?", (row.job_id,))
+    assert check_oracle(other, chosen, journal) == other
+    assert pinned_oracle(journal) == other
