@@ -144,5 +144,5 @@ def test_a_page_that_was_overwritten_is_found_before_anything_is_written(
     content = bytearray(path.read_bytes())
     content[4096:] = b"\xa5" * (len(content) - 4096)
     path.write_bytes(content)
-    with pytest.raises(JournalError, match="damaged|malformed"):
+    with pytest.raises(JournalError, match=r"damaged|malformed"):
         Journal(path, lambda: 0)
