@@ -217,11 +217,11 @@ def _image() -> str:
 
 
 @contextmanager
-def oracle_at(folder: Path) -> Iterator[str]:
-    """Run an Oracle with blocks every second, and yield its URL."""
-    home = Home(folder)
-    home.nunet("oracle", "init", "--listen", "127.0.0.1:0", "--block-interval-s", "1")
-    log = folder / "oracle.log"
+def oracle_at(folder: Path, listen: str = "127.0.0.1:0") -> Iterator[str]:
+    """Run an Oracle with blocks every second, and yield its URL; the same folder, the same one."""
+    home, log = Home(folder), folder / "oracle.log"
+    if not log.exists():
+        home.nunet("oracle", "init", "--listen", listen, "--block-interval-s", "1")
     with log.open("wb") as out:
         process = subprocess.Popen(
             [_program(), "oracle", "serve"],

@@ -16,7 +16,9 @@ from nunet_dms.cli import status
 from nunet_dms.cli.main import COMMANDS, LazyGroup, main_inner
 from nunet_dms.errors import NotOnboardedError, NunetError, VerificationError
 
-HEAVY = ("docker", "requests", "urllib3", "fastapi", "nacl", "cattrs", "rich", "tomlkit", "psutil")
+HEAVY = ("docker", "requests", "urllib3", "fastapi", "nacl", "cattrs", "rich", "psutil") + (
+    ("tomlkit",) if sys.version_info >= (3, 11) else ()  # before, it stands in for tomllib
+)
 KINDS = [
     kind
     for kind in vars(errors).values()
