@@ -1,0 +1,38 @@
+"""The proof in .ci that the Docker tests ran: it fails when they are missing or skipped."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / ".ci" / "docker_tests_ran.py"
+UNIT = '<testcase classname="tests.unit.demo.test_a" name="a"><skipped/></testcase>'
+DOCKER = '<testcase classname="tests.docker.test_b" name="b"/>'
+E2E = '<testcase classname="tests.e2e.test_c" name="c"/>'
+SKIPPED = '<testcase classname="tests.e2e.test_d" name="d"><skipped/></testcase>'
+
+
+@pytest.mark.parametrize(
+    ("cases", "expected"),
+    [
+        ([UNIT, DOCKER, E2E], []),
+        ([UNIT, DOCKER], ["no test of tests/e2e ran"]),
+        ([UNIT], ["no test of tests/docker ran", "no test of tests/e2e ran"]),
+        ([DOCKER, E2E, SKIPPED], ["tests/e2e skipped: d"]),
+        ([DOCKER, E2E.replace("tests.e2e", "tests.e2e_old")], ["no test of tests/e2e ran"]),
+    ],
+)
+def test_every_engine_room_must_have_run(
+    tmp_path: Path, cases: list[str], expected: list[str]
+) -> None:
+    spec = importlib.util.spec_from_file_location("docker_tests_ran", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    report = tmp_path / "junit.xml"
+    report.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+
+    assert module.problems(report) == expected
