@@ -128,8 +128,7 @@ class Journal(JournalReader):
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         """Open or create; raises JournalError when the file is damaged, foreign or newer."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._db = _connect(f"file:{path}", path)
-        _check_whole(self._db, path)
+        self._db = _connect(f"file:{path}", path, every_page=True)
         self._sql = queries("nunet_dms.node", "schema.sql")
         self._lock = threading.RLock()
         self._now_ms = now_ms
@@ -278,32 +277,37 @@ class Journal(JournalReader):
             self._db.execute("COMMIT")
 
 
-def _connect(uri: str, path: Path) -> sqlite3.Connection:
+def _connect(uri: str, path: Path, *, every_page: bool = False) -> sqlite3.Connection:
+    """Open a journal and see that it is one; `every_page` is for the worker, it takes longer."""
     try:
         db = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        db.row_factory = sqlite3.Row
-        application_id = db.execute("PRAGMA application_id").fetchone()[0]
-        version = db.execute("PRAGMA user_version").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise JournalError(f"cannot use the journal {path}: {error}") from error
+    try:
+        db.row_factory = sqlite3.Row
+        _check_ours(db, path)
+        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0] if every_page else "ok"
+        if damage != "ok":
+            raise JournalError(f"cannot use the journal {path}: it is damaged: {damage}")
+    except sqlite3.DatabaseError as error:
+        db.close()
+        raise JournalError(f"cannot use the journal {path}: it is damaged: {error}") from error
+    except JournalError:
+        db.close()
+        raise
+    return db
+
+
+def _check_ours(db: sqlite3.Connection, path: Path) -> None:
+    application_id = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
     if (application_id, version) not in {(APPLICATION_ID, USER_VERSION), (0, 0)}:
         raise JournalError(
             f"cannot use the journal {path}: it is version {version} of application"
             f" {application_id:#x}, not ours"
         )
-    return db
-
-
-def _check_whole(db: sqlite3.Connection, path: Path) -> None:
-    """Look at every page; only the worker does, for it takes longer the more there is."""
-    try:
-        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-    except sqlite3.DatabaseError as error:
-        damage = str(error)
-    if damage != "ok":
-        raise JournalError(f"cannot use the journal {path}: it is damaged: {damage}")
 
 
 def _job(row: sqlite3.Row) -> JobRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -101,9 +101,11 @@ def world() -> World:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
+def journal(tmp_path: Path) -> Iterator[Journal]:
     """Return an empty journal whose clock stands still."""
-    return Journal(tmp_path / "journal.db", lambda: NOW_S * 1000)
+    made = Journal(tmp_path / "journal.db", lambda: NOW_S * 1000)
+    yield made
+    made.close()
 
 
 @pytest.fixture

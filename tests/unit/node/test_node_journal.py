@@ -117,7 +117,8 @@ def test_what_was_committed_is_there_after_the_file_is_opened_again(
 ) -> None:
     job = running(journal, admit())
     journal.close()
-    assert Journal(tmp_path / "journal.db", lambda: 0).open_jobs() == (job,)
+    with Journal(tmp_path / "journal.db", lambda: 0) as again:
+        assert again.open_jobs() == (job,)
 
 
 def test_a_foreign_newer_or_damaged_file_is_refused(tmp_path: Path, journal: Journal) -> None:
