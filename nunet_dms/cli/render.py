@@ -136,13 +136,6 @@ class LogView:
             _write(sys.stdout, "\n")
 
 
-def raw_log(data: bytes) -> None:
-    """Print a piece of a log that is whole in itself; for a stream of pieces see LogView."""
-    view = LogView()
-    view.write(data)
-    view.close()
-
-
 def _show_table(table: Table) -> None:
     cells = tuple(tuple(escape(cell, one_line=True) for cell in row) for row in table.rows)
     if not sys.stdout.isatty():

@@ -220,11 +220,6 @@ class Journal(JournalReader):
         with self._transaction():
             self._write("set_usage", job_id=job_id, cpu_ms=cpu_ms, ram_peak_mb=ram_peak_mb)
 
-    def report_tried(self, job_id: str) -> None:
-        """Count one try to deliver a report."""
-        with self._transaction():
-            self._write("report_tried", job_id=job_id)
-
     def pin_oracle(self, url: str, info: bytes) -> None:
         """Store the Oracle's own words; another Oracle only while no job of the former is open.
 

@@ -49,10 +49,6 @@ class Pool:
         thread.start()
         return True
 
-    def is_running(self, task: Task) -> bool:
-        """Whether a task was submitted and its outcome has not been collected yet."""
-        return task in self._running
-
     def jobs_doing(self, what: str) -> list[str]:
         """Return the jobs for which such a task is under way."""
         return [task.job_id for task in self._running if task.what == what]

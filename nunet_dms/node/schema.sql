@@ -38,7 +38,6 @@ CREATE TABLE outbox (
     key         TEXT PRIMARY KEY,        -- node:ticket:report
     job_id      TEXT NOT NULL REFERENCES job (job_id),
     body        BLOB NOT NULL,           -- frozen; sent byte-equal on every try
-    tries       INTEGER NOT NULL DEFAULT 0,
     acked       INTEGER NOT NULL DEFAULT 0 CHECK (acked IN (0, 1)),
     parked      TEXT NOT NULL DEFAULT '' -- why the Oracle refuses it; kept as evidence
 ) STRICT;
@@ -116,9 +115,6 @@ INSERT INTO outbox (key, job_id, body) VALUES (:key, :job_id, :body);
 
 -- name: report_body
 SELECT body FROM outbox WHERE job_id = :job_id;
-
--- name: report_tried
-UPDATE outbox SET tries = tries + 1 WHERE job_id = :job_id;
 
 -- name: report_acked
 UPDATE outbox SET acked = 1 WHERE job_id = :job_id AND acked = 0;

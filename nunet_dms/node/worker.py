@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from nunet_dms import __version__
 from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
+from nunet_dms.machine.platform import read_platform
 from nunet_dms.node.allocator import capacity_of
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
@@ -188,7 +188,7 @@ class Worker:
         self._recovered = True
 
     def _registration(self, oracle: OracleInfo) -> NodeRegistration:
-        config, us = self._config, self._deps.identity
+        config, us, machine = self._config, self._deps.identity, read_platform()
         return NodeRegistration(
             node_id=us.node_id,
             settlement_key_hash=us.settlement_key.key_hash.hex(),
@@ -203,8 +203,8 @@ class Worker:
                 per_ghz_hour=config.price.per_ghz_hour,
                 per_ram_gb_hour=config.price.per_ram_gb_hour,
             ),
-            architecture=platform.machine(),
-            platform=f"{platform.system()} {platform.release()}"[:100],
+            architecture=machine.architecture,
+            platform=f"{machine.os_name}, kernel {machine.kernel}",
             agent_version=__version__,
             issued_s=int(self._deps.clock.wall_s()),
         )

@@ -17,7 +17,6 @@ from typing import BinaryIO, TypeVar
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.errors import (
     CapacityError,
-    ConfigError,
     OracleUnreachableError,
     RefusedError,
     UsageError,
@@ -311,11 +310,7 @@ class Requester:
         if not file.size:
             self._http.put_bytes(path, b"")
             return
-        try:
-            content = file.source.open("rb")
-        except OSError as error:
-            raise ConfigError(f"cannot upload {file.source}: {error.strerror}") from error
-        with content:
+        with file.open() as content:
             self._http.put_bytes(path, content)
 
     def _get(self, entry: FileEntry, to: BinaryIO) -> None:

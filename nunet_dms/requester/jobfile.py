@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from nunet_dms.errors import ConfigError, MalformedError
 from nunet_dms.protocol import strict
@@ -37,6 +37,13 @@ class InputFile:
     source: Path
     size: int
     sha256: str
+
+    def open(self) -> BinaryIO:
+        """Open the content; raises ConfigError if it is gone since it was hashed."""
+        try:
+            return self.source.open("rb")
+        except OSError as error:
+            raise ConfigError(f"cannot read {self.source}: {error.strerror}") from error
 
 
 @dataclass(frozen=True, slots=True)

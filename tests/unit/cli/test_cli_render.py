@@ -113,7 +113,9 @@ def test_what_the_encoding_lacks_is_written_out(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_log_in_a_pipe_is_byte_for_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     hostile = bytes(range(256))
-    render.raw_log(hostile)
+    view = render.LogView()
+    view.write(hostile)
+    view.close()
     assert capfdbinary.readouterr().out == hostile
 
 
