@@ -107,7 +107,8 @@ class InboxHandler:
         try:
             job = verify_offer(offer, self.oracle, self._deps.identity, self._deps.clock.wall_s())
             if self._deps.journal.find(job.job_id) is not None:
-                return  # a stale offer of a job that we have: its own state goes on
+                self._hold_polls()  # a stale offer of a job that we have: its own state goes on
+                return
             row = self._admit(offer, job)
         except (CapacityError, UsageError, VerificationError) as error:
             self._refuse(offer, error)
@@ -142,9 +143,14 @@ class InboxHandler:
         try:
             job = read_offer(offer, offer.ticket.public_key)
         except VerificationError:
+            self._hold_polls()
             return
         refusal = Refusal(ticket_id=job.ticket.ticket_id, code=code, message=str(error)[:500])
         self._task(job.job_id, "refuse", lambda: self._deps.oracle.refuse(job.job_id, refusal))
+
+    def _hold_polls(self) -> None:
+        """Wait before the next poll: what we cannot answer by name would come again at once."""
+        self._deps.backoff.fail(Task("", "poll"), self._deps.clock.monotonic_s())
 
     def _take_settlement(self, settlement: Settlement) -> None:
         if self.oracle is None:

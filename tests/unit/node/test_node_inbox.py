@@ -21,7 +21,7 @@ from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.payout import sign_settlement
-from nunet_dms.node.pool import Pool
+from nunet_dms.node.pool import Pool, Task
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.protocol import strict
@@ -62,10 +62,17 @@ def oracle() -> Refusals:
 
 
 @pytest.fixture
-def inbox(world: World, journal: Journal, oracle: Refusals, tmp_path: Path) -> InboxHandler:
+def backoff() -> Backoff:
+    return Backoff(random.Random(1))
+
+
+@pytest.fixture
+def inbox(
+    world: World, journal: Journal, oracle: Refusals, backoff: Backoff, tmp_path: Path
+) -> InboxHandler:
     deps = Deps(
         journal=journal, engine=Untouched(), oracle=oracle, pool=InlinePool(), identity=world.us,
-        clock=Clock(lambda: NOW_S, lambda: 0.0), backoff=Backoff(random.Random(1)),
+        clock=Clock(lambda: NOW_S, lambda: 0.0), backoff=backoff,
         jobs_dir=tmp_path, core_mhz=1000, user="1:1", boot_id="boot",
     )  # fmt: skip
     handler = InboxHandler(deps, Runner(deps), PLENTY, tmp_path / "receipts")
@@ -87,6 +94,16 @@ def test_a_tampered_ticket_never_becomes_a_job(
     forged = replace(good.ticket, payload=good.ticket.payload.replace("600000", "600001"))
     inbox.take(Inbox(offers=(replace(good, ticket=forged),)))
     assert (journal.jobs(), oracle.codes) == ((), [])
+
+
+def test_an_offer_that_cannot_be_answered_does_not_make_us_ask_again_at_once(
+    world: World, inbox: InboxHandler, backoff: Backoff
+) -> None:
+    good = world.offer()
+    forged = replace(good.ticket, signature="0" * 128)
+    assert backoff.is_ready(Task("", "poll"), 0.0)
+    inbox.take(Inbox(offers=(replace(good, ticket=forged),)))
+    assert not backoff.is_ready(Task("", "poll"), 0.0)
 
 
 @pytest.mark.parametrize(
