@@ -296,8 +296,10 @@ def _connect(uri: str, path: Path, *, every_page: bool = False) -> sqlite3.Conne
 
 
 def _check_ours(db: sqlite3.Connection, path: Path) -> None:
-    application_id = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    # One statement, so one moment: the worker may be making the file just now.
+    application_id, version = db.execute(
+        "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if (application_id, version) not in {(APPLICATION_ID, USER_VERSION), (0, 0)}:
         raise JournalError(
             f"cannot use the journal {path}: it is version {version} of application"

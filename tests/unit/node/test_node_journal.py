@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,3 +149,23 @@ def test_a_page_that_was_overwritten_is_found_before_anything_is_written(
     path.write_bytes(content)
     with pytest.raises(JournalError, match=r"damaged|malformed"):
         Journal(path, lambda: 0)
+
+
+def test_a_reader_may_come_while_the_worker_makes_the_file(tmp_path: Path) -> None:
+    """What a reader sees of a new file is nothing or all of it, never half."""
+    seen: list[int] = []
+    for number in range(20):
+        path, made = tmp_path / f"{number}.db", threading.Event()
+
+        def look(path: Path = path, made: threading.Event = made) -> None:
+            while not made.is_set():
+                if path.exists():
+                    JournalReader(path).close()
+                    seen.append(1)
+
+        with ThreadPoolExecutor(1) as pool:
+            looking = pool.submit(look)
+            Journal(path, lambda: 0).close()
+            made.set()
+            looking.result()
+    assert seen
