@@ -9,9 +9,9 @@ from pathlib import Path
 import docker
 
 from bench.figure import Figure, median_ms
-from nunet_dms.demo.image import build_python_image
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.engine.profile import job_user
+from nunet_dms.node.engine.python_image import build_python_image
 from nunet_dms.node.engine.types import ContainerSpec
 from nunet_dms.node.folder import JobFolder
 

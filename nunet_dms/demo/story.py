@@ -24,10 +24,10 @@ from typing import TypeVar
 import docker
 from docker.errors import DockerException
 
-from nunet_dms.demo.image import build_python_image
 from nunet_dms.errors import EngineUnreachableError, ExitCode, NunetError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
+from nunet_dms.node.engine.python_image import build_python_image
 
 LISTEN_WAIT_S = 30.0
 """From the start of the Oracle's process to its first word."""

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-FILE_MAX_CHARACTERS = 16 * 1024 * 1024
-"""Of /proc/cpuinfo: about 2,000 for each core, times the largest machines there are."""
+from nunet_dms.machine.kernelfile import read_text
 
 _MODEL = re.compile(r"^(?:model name|Model|cpu model|Hardware)\s*:\s*(.+)$", re.MULTILINE)
 _PROCESSOR = re.compile(r"^processor\s*:\s*\d+", re.MULTILINE)
@@ -39,7 +38,7 @@ def read_cpu(root: Path = Path("/")) -> CpuFacts:
     The rate is taken from the first of `RATE_SOURCES` that knows one: virtual machines and ARM
     boards often have none of the usual ones.
     """
-    info = _read(root / "proc/cpuinfo")
+    info = read_text(root / "proc/cpuinfo")
     model = _MODEL.search(info)
     name = model[1].strip() if model else ""
     source, rate = next(
@@ -51,7 +50,7 @@ def read_cpu(root: Path = Path("/")) -> CpuFacts:
 
 def _cores(root: Path, info: str) -> int:
     """Count the cores that are switched on: `0-3,6` in the kernel's notation."""
-    online = _read(root / "sys/devices/system/cpu/online").strip()
+    online = read_text(root / "sys/devices/system/cpu/online").strip()
     if online:
         spans = [_SPAN.fullmatch(part) for part in online.split(",")]
         counts = [int(span[2] or span[1]) - int(span[1]) + 1 for span in spans if span]
@@ -95,13 +94,5 @@ RATE_SOURCES: tuple[tuple[str, Callable[[Path, str], int | None]], ...] = (
 def _cpufreq(root: Path, name: str) -> list[int]:
     """Return one value of cpufreq for each core that has it, in MHz (the files hold kHz)."""
     files = (root / "sys/devices/system/cpu").glob(f"cpu[0-9]*/cpufreq/{name}")
-    texts = [_read(file).strip() for file in files]
+    texts = [read_text(file).strip() for file in files]
     return [int(text) // 1000 for text in texts if text.isdecimal() and int(text) >= 1000]
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(FILE_MAX_CHARACTERS)
-    except OSError:
-        return ""

@@ -14,10 +14,10 @@ from pathlib import Path
 import docker
 import pytest
 
-from nunet_dms.demo.image import build_python_image
 from nunet_dms.demo.story import Home, is_settled, onboard, oracle_at, wait_until
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.node.engine.profile import LABEL_JOB
+from nunet_dms.node.engine.python_image import build_python_image
 
 NUNET = str(Path(sys.prefix, "bin", "nunet"))
 COMMAND_TIMEOUT_S = 100

@@ -8,8 +8,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from nunet_dms.demo.image import build_python_image
 from nunet_dms.demo.story import Home, is_settled, onboard, oracle_at, wait_until
+from nunet_dms.node.engine.python_image import build_python_image
 from tests.e2e.conftest import Stage
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]

@@ -32,7 +32,7 @@ from requests.exceptions import RequestException
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
 
-REPOSITORY = "nunet-demo-python"
+REPOSITORY = "nunet-python"
 JOB_UID = 10001  # the user that jobs run as; it needs a line in /etc/passwd
 
 PROBE_TIMEOUT_S = 30  # starting an interpreter, or ldd over 80 small files, takes under 1 s
@@ -79,7 +79,7 @@ class Interpreter:
 def build_python_image(client: DockerClient, python: Path | None = None) -> str:
     """Give the engine an image of `python` (default: the one running) and return its reference.
 
-    The reference is `nunet-demo-python@sha256:<image id>`. Raises `NunetError` when the files
+    The reference is `nunet-python@sha256:<image id>`. Raises `NunetError` when the files
     cannot be gathered, `EngineUnreachableError` when the engine does not take them. Docker Engine
     API v1.41, `POST /images/load`; archive as in the Docker Image Specification v1.2.
     """
@@ -93,7 +93,7 @@ def build_python_image(client: DockerClient, python: Path | None = None) -> str:
         try:
             image_id = known_image(client, tag, layer_id) or load(client, tag, config, layer)
         except (DockerException, RequestException) as error:
-            message = f"cannot load the demo image: {error}"
+            message = f"cannot load the Python image: {error}"
             raise EngineUnreachableError(message, hint="docker info") from error
     return f"{REPOSITORY}@{image_id}"
 
@@ -166,7 +166,7 @@ def write_layer(out: IO[bytes], files: Mapping[str, Path], executable: Path) -> 
     folders = dict.fromkeys(parents([*files, *TEXTS, *FOLDERS, command]), 0o755) | FOLDERS
     size = sum(path.stat().st_size for path in files.values())
     if size > MAX_LAYER_BYTES:
-        message = f"cannot build the demo image: {size} bytes of Python, limit {MAX_LAYER_BYTES}"
+        message = f"cannot build the Python image: {size} bytes of Python, limit {MAX_LAYER_BYTES}"
         raise NunetError(message)
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, mode in sorted(folders.items()):
@@ -214,7 +214,7 @@ def image_config(layer_id: str, folders: list[str]) -> bytes:
         "created": moment,
         "config": {"Env": environment, "Cmd": ["python3"], "WorkingDir": "/tmp"},  # noqa: S108 -- in the image
         "rootfs": {"type": "layers", "diff_ids": [layer_id]},
-        "history": [{"created": moment, "created_by": "nunet demo"}],
+        "history": [{"created": moment, "created_by": "nunet-dms"}],
     }
     return json.dumps(config, sort_keys=True).encode()
 
@@ -266,8 +266,8 @@ def output_of(command: list[str], accept: tuple[int, ...] = (0,)) -> str:
             command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NunetError(f"cannot build the demo image: {name}: {error}") from error
+        raise NunetError(f"cannot build the Python image: {name}: {error}") from error
     if done.returncode not in accept:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise NunetError(f"cannot build the demo image: {name}: {last}")
+        raise NunetError(f"cannot build the Python image: {name}: {last}")
     return done.stdout

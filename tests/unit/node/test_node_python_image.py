@@ -1,4 +1,4 @@
-"""The demo's image: what goes into it, and that the same files give the same bytes."""
+"""The Python image: what goes into it, and that the same files give the same bytes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from docker.errors import APIError, ImageNotFound
 from requests.exceptions import ConnectionError as NoConnectionError
 
-from nunet_dms.demo import image
 from nunet_dms.errors import EngineUnreachableError, NunetError
+from nunet_dms.node.engine import python_image as image
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_python_that_is_too_big_is_refused(
     installed: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image, "MAX_LAYER_BYTES", 10)
-    with pytest.raises(NunetError, match="cannot build the demo image: 23 bytes of Python"):
+    with pytest.raises(NunetError, match="cannot build the Python image: 23 bytes of Python"):
         layer_of(installed)
 
 
@@ -166,7 +166,7 @@ def client(monkeypatch: pytest.MonkeyPatch, installed: dict[str, Path]) -> Any:
 
 def test_an_image_that_the_engine_lacks_is_loaded(client: Any) -> None:
     reference = image.build_python_image(client)
-    assert reference == "nunet-demo-python@sha256:" + "ab" * 32
+    assert reference == "nunet-python@sha256:" + "ab" * 32
     assert client.images.loads == 1
 
 
@@ -188,7 +188,7 @@ def test_another_image_under_our_tag_is_replaced(client: Any) -> None:
 @pytest.mark.parametrize("error", [APIError("no space left"), NoConnectionError("refused")])
 def test_an_engine_that_fails_is_unreachable(client: Any, error: Exception) -> None:
     client.images.error = error
-    with pytest.raises(EngineUnreachableError, match="cannot load the demo image: "):
+    with pytest.raises(EngineUnreachableError, match="cannot load the Python image: "):
         image.build_python_image(client)
 
 
@@ -201,5 +201,5 @@ def test_an_engine_that_fails_is_unreachable(client: Any, error: Exception) -> N
     ],
 )
 def test_a_program_that_fails_is_named(command: list[str], why: str) -> None:
-    with pytest.raises(NunetError, match=f"cannot build the demo image: .*{why}"):
+    with pytest.raises(NunetError, match=f"cannot build the Python image: .*{why}"):
         image.output_of(command)

@@ -1,4 +1,4 @@
-"""The demo's image under a real engine, with the limits that a job gets."""
+"""The Python image under a real engine, with the limits that a job gets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 
-from nunet_dms.demo.image import build_python_image
+from nunet_dms.node.engine.python_image import build_python_image
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits"
 JOB: dict[str, Any] = {
@@ -32,7 +32,7 @@ JOB: dict[str, Any] = {
 def image_id(docker_client: docker.DockerClient) -> str:
     """The local id behind the reference; only the node's image resolver reads the whole of it."""
     name, _, digest = build_python_image(docker_client).partition("@")
-    assert name == "nunet-demo-python"
+    assert name == "nunet-python"
     return digest
 
 

@@ -1,0 +1,1 @@
+"""How fast the line to the Oracle is, measured against its own speed test."""

@@ -1,0 +1,1 @@
+"""What a provider's commands know: the requirements, onboarding, the checks of the doctor."""

@@ -1,0 +1,1 @@
+"""When a machine takes jobs: a week of hours, in local time."""
