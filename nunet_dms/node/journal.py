@@ -14,19 +14,24 @@ from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
 
-from nunet_dms.errors import CapacityError, InvalidTransitionError, NunetError, UsageError
-from nunet_dms.node.rows import Capacity, EventRow, JobEnd, JobRow, WorkerRow
+from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
+from nunet_dms.node.journal_file import open_to_read, open_to_write, statements
+from nunet_dms.node.rows import (
+    Capacity,
+    EventRow,
+    JobEnd,
+    JobRow,
+    MachineRow,
+    MissedRow,
+    NoteRow,
+    WorkerRow,
+)
 from nunet_dms.node.states import State, check_move
-from nunet_dms.sql import queries
 
-APPLICATION_ID = 1314213716  # "NUNT" in ASCII: tells our file from any other
-USER_VERSION = 1
-BUSY_TIMEOUT_S = 10.0
 JOBS_SHOWN_MAX = 1000
-
-
-class JournalError(NunetError):
-    """The journal cannot be used."""
+NOTES_SHOWN_MAX = 5
+NOTES_KEPT_MAX = 100
+"""Changes of the machine; a card that comes and goes must not fill the disk."""
 
 
 class JournalReader:
@@ -34,10 +39,8 @@ class JournalReader:
 
     def __init__(self, path: Path) -> None:
         """Open read-only; raises JournalError when there is none or it is not ours."""
-        if not path.exists():
-            raise JournalError(f"cannot read the journal {path}: no worker has started yet")
-        self._db = _connect(f"file:{path}?mode=ro", path)
-        self._sql = queries("nunet_dms.node", "schema.sql")
+        self._db = open_to_read(path)
+        self._sql = statements()
         self._lock = threading.RLock()
 
     def __enter__(self) -> JournalReader:
@@ -104,6 +107,24 @@ class JournalReader:
         known["ready"], known["accepting"] = bool(known["ready"]), bool(known["accepting"])
         return WorkerRow(**known)
 
+    def machine(self) -> MachineRow | None:
+        """Return the machine as the worker last found it, or None."""
+        rows = self._rows("machine")
+        return MachineRow(**dict(rows[0])) if rows else None
+
+    def machine_notes(self) -> tuple[NoteRow, ...]:
+        """Return what changed in the machine, the newest first, at most `NOTES_SHOWN_MAX`."""
+        rows = self._rows("machine_notes", count=NOTES_SHOWN_MAX)
+        return tuple(NoteRow(**dict(row)) for row in rows)
+
+    def missed(self) -> tuple[MissedRow, ...]:
+        """Return the work that this node missed lately, as the Oracle last told it."""
+        return tuple(MissedRow(**dict(row)) for row in self._rows("missed"))
+
+    def jobs_cpu_ms(self) -> int:
+        """Return the CPU time that all jobs together have used; it grows while they run."""
+        return int(self._rows("jobs_cpu_ms")[0][0])
+
     def pin(self) -> tuple[str, bytes] | None:
         """Return the pinned Oracle's URL and its own words, or None before first contact."""
         rows = self._rows("pin")
@@ -127,17 +148,10 @@ class Journal(JournalReader):
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         """Open or create; raises JournalError when the file is damaged, foreign or newer."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._db = _connect(f"file:{path}", path, every_page=True)
-        self._sql = queries("nunet_dms.node", "schema.sql")
+        self._db = open_to_write(path)
+        self._sql = statements()
         self._lock = threading.RLock()
         self._now_ms = now_ms
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            self._db.executescript(f"BEGIN IMMEDIATE; {self._sql['schema']}; COMMIT;")
-        path.chmod(0o600)
 
     def admit(self, row: Mapping[str, object], capacity: Capacity) -> None:
         """Reserve and store a job in one transaction.
@@ -238,6 +252,23 @@ class Journal(JournalReader):
         with self._transaction():
             self._write("write_worker", **{f.name: getattr(row, f.name) for f in fields(row)})
 
+    def write_machine(self, machine: MachineRow, changes: tuple[str, ...]) -> None:
+        """Store the machine as it is found now, and what changed since it was last looked at."""
+        with self._transaction():
+            self._write(
+                "write_machine", **{f.name: getattr(machine, f.name) for f in fields(machine)}
+            )
+            for text in changes:
+                self._write("insert_machine_note", text=text)
+            self._write("trim_machine_notes", count=NOTES_KEPT_MAX)
+
+    def write_missed(self, missed: tuple[MissedRow, ...]) -> None:
+        """Store what the Oracle now says of missed work, in place of what it said before."""
+        with self._transaction():
+            self._write("clear_missed")
+            for row in missed:
+                self._write("insert_missed", **{f.name: getattr(row, f.name) for f in fields(row)})
+
     def note(self, job_id: str, what: str, detail: str = "") -> None:
         """Add a line to a job's story."""
         self._write("insert_event", job_id=job_id, what=what, detail=detail[:500])
@@ -270,41 +301,6 @@ class Journal(JournalReader):
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-
-
-def _connect(uri: str, path: Path, *, every_page: bool = False) -> sqlite3.Connection:
-    """Open a journal and see that it is one; `every_page` is for the worker, it takes longer."""
-    try:
-        db = sqlite3.connect(
-            uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-    except sqlite3.DatabaseError as error:
-        raise JournalError(f"cannot use the journal {path}: {error}") from error
-    try:
-        db.row_factory = sqlite3.Row
-        _check_ours(db, path)
-        damage = db.execute("PRAGMA quick_check(1)").fetchone()[0] if every_page else "ok"
-        if damage != "ok":
-            raise JournalError(f"cannot use the journal {path}: it is damaged: {damage}")
-    except sqlite3.DatabaseError as error:
-        db.close()
-        raise JournalError(f"cannot use the journal {path}: it is damaged: {error}") from error
-    except JournalError:
-        db.close()
-        raise
-    return db
-
-
-def _check_ours(db: sqlite3.Connection, path: Path) -> None:
-    # One statement, so one moment: the worker may be making the file just now.
-    application_id, version = db.execute(
-        "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
-    ).fetchone()
-    if (application_id, version) not in {(APPLICATION_ID, USER_VERSION), (0, 0)}:
-        raise JournalError(
-            f"cannot use the journal {path}: it is version {version} of application"
-            f" {application_id:#x}, not ours"
-        )
 
 
 def _job(row: sqlite3.Row) -> JobRow:

@@ -57,6 +57,10 @@ class WorkerRow:
     engine_state: str
     note: str
     heartbeat_s: int
+    hold: str = ""
+    """Why no new jobs are wanted though they could be run: a code of node/availability.py."""
+    hold_note: str = ""
+    """The same in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,32 @@ class EventRow:
     at_ms: int
     what: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRow:
+    """The machine as it was found: `protocol.machine.MachineFacts` in canonical JSON."""
+
+    taken_s: int
+    facts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """Something that changed in the machine."""
+
+    at_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MissedRow:
+    """Work that went elsewhere within a day: why, how often, what it would have paid."""
+
+    reason: str
+    count: int
+    would_pay: int
+    """Base units."""
 
 
 @dataclass(frozen=True, slots=True)

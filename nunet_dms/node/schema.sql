@@ -71,6 +71,26 @@ CREATE TABLE worker (                    -- what `nunet status` shows; written b
     heartbeat_s  INTEGER NOT NULL
 ) STRICT;
 
+-- name: to_version_2
+ALTER TABLE worker ADD COLUMN hold TEXT NOT NULL DEFAULT '';      -- why no new jobs are wanted
+ALTER TABLE worker ADD COLUMN hold_note TEXT NOT NULL DEFAULT ''; -- the same in words
+CREATE TABLE machine (                   -- the machine as the worker last found it
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    taken_s  INTEGER NOT NULL,
+    facts    BLOB NOT NULL               -- protocol.machine.MachineFacts, as it went to the Oracle
+) STRICT;
+CREATE TABLE machine_note (              -- what changed in the machine, and when
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT,
+    at_ms INTEGER NOT NULL,
+    text  TEXT NOT NULL
+) STRICT;
+CREATE TABLE missed (                    -- work that went elsewhere; the Oracle's last word on it
+    reason    TEXT PRIMARY KEY,
+    count     INTEGER NOT NULL,
+    would_pay INTEGER NOT NULL
+) STRICT;
+PRAGMA user_version = 2;
+
 -- name: insert_job
 INSERT INTO job (job_id, ticket_id, state, cpu_mhz, ram_mb, disk_mb, time_limit_s, price, image,
                  offer, admitted_ms, changed_ms)
@@ -157,15 +177,46 @@ INSERT INTO pin (only, url, info) VALUES (1, :url, :info)
 ON CONFLICT (only) DO UPDATE SET url = excluded.url, info = excluded.info;
 
 -- name: worker
-SELECT pid, version, started_s, ready, accepting, oracle_state, engine_state, note, heartbeat_s
+SELECT pid, version, started_s, ready, accepting, oracle_state, engine_state, note, heartbeat_s,
+       hold, hold_note
 FROM worker WHERE only = 1;
 
 -- name: write_worker
 INSERT INTO worker (only, pid, version, started_s, ready, accepting, oracle_state, engine_state,
-                    note, heartbeat_s)
+                    note, heartbeat_s, hold, hold_note)
 VALUES (1, :pid, :version, :started_s, :ready, :accepting, :oracle_state, :engine_state,
-        :note, :heartbeat_s)
+        :note, :heartbeat_s, :hold, :hold_note)
 ON CONFLICT (only) DO UPDATE SET pid = excluded.pid, version = excluded.version,
     started_s = excluded.started_s, ready = excluded.ready, accepting = excluded.accepting,
     oracle_state = excluded.oracle_state, engine_state = excluded.engine_state,
-    note = excluded.note, heartbeat_s = excluded.heartbeat_s;
+    note = excluded.note, heartbeat_s = excluded.heartbeat_s,
+    hold = excluded.hold, hold_note = excluded.hold_note;
+
+-- name: machine
+SELECT taken_s, facts FROM machine WHERE only = 1;
+
+-- name: write_machine
+INSERT INTO machine (only, taken_s, facts) VALUES (1, :taken_s, :facts)
+ON CONFLICT (only) DO UPDATE SET taken_s = excluded.taken_s, facts = excluded.facts;
+
+-- name: machine_notes
+SELECT at_ms, text FROM machine_note ORDER BY seq DESC LIMIT :count;
+
+-- name: insert_machine_note
+INSERT INTO machine_note (at_ms, text) VALUES (:now_ms, :text);
+
+-- name: trim_machine_notes
+DELETE FROM machine_note
+WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM machine_note) - :count;
+
+-- name: missed
+SELECT reason, count, would_pay FROM missed ORDER BY would_pay DESC, reason;
+
+-- name: clear_missed
+DELETE FROM missed;
+
+-- name: insert_missed
+INSERT INTO missed (reason, count, would_pay) VALUES (:reason, :count, :would_pay);
+
+-- name: jobs_cpu_ms
+SELECT COALESCE(SUM(cpu_ms), 0) FROM job;

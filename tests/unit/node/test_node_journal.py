@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
-from nunet_dms.node.journal import Journal, JournalError, JournalReader
-from nunet_dms.node.rows import JobEnd, JobRow, WorkerRow
+from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal, JournalReader
+from nunet_dms.node.journal_file import JournalError, statements
+from nunet_dms.node.rows import JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State
 
 Admit = Callable[..., JobRow]
@@ -121,6 +122,37 @@ def test_what_was_committed_is_there_after_the_file_is_opened_again(
     journal.close()
     with Journal(tmp_path / "journal.db", lambda: 0) as again:
         assert again.open_jobs() == (job,)
+
+
+def test_a_file_of_version_1_is_brought_up_to_date_and_keeps_its_history(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    old = sqlite3.connect(path)
+    old.executescript(statements()["schema"])
+    old.execute("INSERT INTO worker VALUES (1, 7, '0', 2, 1, 1, 'ok', 'ok', '', 3)")
+    old.execute("INSERT INTO event (job_id, at_ms, what, detail) VALUES ('a', 1, 'admitted', '')")
+    old.commit()
+    old.close()
+    with Journal(path, lambda: 0) as journal:
+        assert journal.worker() == WorkerRow(7, "0", 2, True, True, "ok", "ok", "", 3)
+        assert [event.what for event in journal.events("a")] == ["admitted"]
+        assert journal.missed() == ()
+    with Journal(path, lambda: 0) as again:
+        assert again.machine() is None
+
+
+def test_the_machine_s_changes_are_kept_newest_first_and_not_for_ever(journal: Journal) -> None:
+    for number in range(NOTES_KEPT_MAX + 3):
+        journal.write_machine(MachineRow(number, b"{}"), (f"change {number}",))
+    assert journal.machine() == MachineRow(NOTES_KEPT_MAX + 2, b"{}")
+    assert [note.text for note in journal.machine_notes()][:2] == ["change 102", "change 101"]
+    count = journal._db.execute("SELECT COUNT(*) FROM machine_note").fetchone()[0]
+    assert count == NOTES_KEPT_MAX
+
+
+def test_missed_work_is_the_oracle_s_last_word_the_dearest_first(journal: Journal) -> None:
+    journal.write_missed((MissedRow("cpu", 9, 1),))
+    journal.write_missed((MissedRow("ram", 1, 5), MissedRow("price", 2, 50)))
+    assert journal.missed() == (MissedRow("price", 2, 50), MissedRow("ram", 1, 5))
 
 
 def test_a_foreign_newer_or_damaged_file_is_refused(tmp_path: Path, journal: Journal) -> None:
