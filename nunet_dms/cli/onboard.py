@@ -138,8 +138,11 @@ def checked_capacity(wanted: Wanted, before: Config | None, where: paths.Paths) 
         raise UsageError(f"cannot use --core-mhz {rate}: it must be at least 1")
     of_cpu = f"MHz ({found.cores} cores of {rate} MHz)"
     _check_share("--cpu", wanted.cpu_mhz, found.cores * rate, of_cpu)
-    _check_share("--ram", wanted.ram_mb, read_memory().total_mb, "MB of RAM")
-    free_mb = read_disk(where.jobs_dir).free_mb
+    total_mb, free_mb = read_memory().total_mb, read_disk(where.jobs_dir).free_mb
+    if total_mb is None or free_mb is None:
+        missing = "memory" if total_mb is None else "free disk"
+        raise UsageError(f"cannot tell how much {missing} this machine has: the kernel is silent")
+    _check_share("--ram", wanted.ram_mb, total_mb, "MB of RAM")
     usual_mb = min(config.DEFAULT_DISK_MB, free_mb * DISK_DEFAULT_PERCENT // 100)
     disk_mb = wanted.disk_mb or (kept.disk_mb if kept else usual_mb)
     most_mb = free_mb * SHARE_MAX_PERCENT // 100

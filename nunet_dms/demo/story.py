@@ -255,7 +255,8 @@ def onboard(provider: Home) -> None:
     """Offer half of this machine, and return when the worker takes jobs."""
     cpu = read_cpu()
     rate = cpu.core_mhz or CORE_MHZ_IF_UNKNOWN
-    half = ("--cpu", str(cpu.cores * rate // 2), "--ram", str(read_memory().total_mb // 2))
+    ram_mb = read_memory().total_mb or 0  # onboarding says what is wrong with nothing
+    half = ("--cpu", str(cpu.cores * rate // 2), "--ram", str(ram_mb // 2))
     provider.nunet("onboard", *half, "--core-mhz", str(rate), "--disk", "1000", "--yes")
     wait_until("the worker", lambda: provider.nunet("status", fine=STATUS_CODES)["accepting"])
 

@@ -3,28 +3,65 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from nunet_dms.machine.kernelfile import read_text
+from nunet_dms.machine.cpu_rate import find_rate
+from nunet_dms.machine.kernelfile import (
+    names_in,
+    one_line,
+    read_line,
+    read_text,
+)
 
-_MODEL = re.compile(r"^(?:model name|Model|cpu model|Hardware)\s*:\s*(.+)$", re.MULTILINE)
-_PROCESSOR = re.compile(r"^processor\s*:\s*\d+", re.MULTILINE)
-_CPU_MHZ = re.compile(r"^(?:cpu MHz|clock)\s*:\s*(\d{1,6})(?:\.\d+)?(?:MHz)?$", re.MULTILINE)
-_RATE_IN_NAME = re.compile(r"@\s*(\d{1,2}(?:\.\d{1,3})?)\s*GHz", re.IGNORECASE)
-_SPAN = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?")
+CORES_MAX = 8192
+"""NR_CPUS of the largest kernels; more is a broken file."""
+CPU_FOLDER = "sys/devices/system/cpu"
+GROUP_FOLDER = "sys/fs/cgroup"
+
+_PROCESSOR = re.compile(r"^processor\s*:\s*[0-9]+", re.MULTILINE)
+_SPAN = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+_FLAGS = re.compile(r"^flags[ \t]*:(.*)$", re.MULTILINE)
+_CPU = re.compile(r"cpu[0-9]+")
+_MICROSECONDS = re.compile(r"[0-9]{1,18}")
+_ARM_PART = re.compile(
+    r"^CPU implementer\s*:\s*(0x[0-9a-f]{1,2})$.{0,400}?^CPU part\s*:\s*(0x[0-9a-f]{1,3})$",
+    re.MULTILINE | re.DOTALL,
+)
+
+ARM_CORES = {
+    "0xd03": "Cortex-A53",
+    "0xd05": "Cortex-A55",
+    "0xd07": "Cortex-A57",
+    "0xd08": "Cortex-A72",
+    "0xd0a": "Cortex-A75",
+    "0xd0b": "Cortex-A76",
+    "0xd0c": "Neoverse-N1",
+    "0xd40": "Neoverse-V1",
+    "0xd49": "Neoverse-N2",
+    "0xd4f": "Neoverse-V2",
+}
+"""ARM's own cores (implementer 0x41) in servers and boards: /proc/cpuinfo has numbers only.
+
+Source: the part numbers in arch/arm64/include/asm/cputype.h of the kernel.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class CpuFacts:
-    """Model, logical cores, the sustained rate of one in MHz (None: not to be found), and where
-    the rate was found."""
+    """Model, logical cores that can be had, the sustained rate of one in MHz, and more.
+
+    `core_mhz` is None where it is not to be found; `source` says where it was found.
+    `physical_cores` counts those behind the logical ones, None where the kernel does not tell.
+    `virtualization` is the flag for hardware virtual machines: "vmx" (Intel), "svm" (AMD) or "".
+    """
 
     model: str
     cores: int
     core_mhz: int | None
     source: str
+    physical_cores: int | None = None
+    virtualization: str = ""
 
     @property
     def total_mhz(self) -> int | None:
@@ -33,66 +70,107 @@ class CpuFacts:
 
 
 def read_cpu(root: Path = Path("/")) -> CpuFacts:
-    """Return the CPU's facts from the kernel's files below `root`; raises nothing.
-
-    The rate is taken from the first of `RATE_SOURCES` that knows one: virtual machines and ARM
-    boards often have none of the usual ones.
-    """
+    """Return the CPU's facts from the kernel's files below `root`; raises nothing."""
     info = read_text(root / "proc/cpuinfo")
-    model = _MODEL.search(info)
-    name = model[1].strip() if model else ""
-    source, rate = next(
-        ((source, rate) for source, find in RATE_SOURCES if (rate := find(root, info)) is not None),
-        ("nothing: the kernel tells no rate", None),
+    rate, source = find_rate(root, info)
+    cores = min(_online(root, info), *_group_limits(root))
+    physical = _physical(root, info)
+    return CpuFacts(
+        model=_model(root, info),
+        cores=cores,
+        core_mhz=rate,
+        source=source,
+        physical_cores=None if physical is None else min(physical, cores),
+        virtualization=_virtualization(info),
     )
-    return CpuFacts(model=name, cores=_cores(root, info), core_mhz=rate, source=source)
 
 
-def _cores(root: Path, info: str) -> int:
-    """Count the cores that are switched on: `0-3,6` in the kernel's notation."""
-    online = read_text(root / "sys/devices/system/cpu/online").strip()
-    if online:
-        spans = [_SPAN.fullmatch(part) for part in online.split(",")]
-        counts = [int(span[2] or span[1]) - int(span[1]) + 1 for span in spans if span]
-        if len(counts) == len(spans) and min(counts) > 0:
-            return sum(counts)
-    return max(1, len(_PROCESSOR.findall(info)))
+def _online(root: Path, info: str) -> int:
+    """Count the logical cores that are switched on."""
+    count = _count(read_text(root / CPU_FOLDER / "online"))
+    return count or max(1, min(len(_PROCESSOR.findall(info)), CORES_MAX))
 
 
-def _base_frequency(root: Path, _: str) -> int | None:
-    """The slowest core's base frequency: what every core sustains (kernel: intel_pstate)."""
-    rates = _cpufreq(root, "base_frequency")
-    return min(rates) if rates else None
+def _group_limits(root: Path) -> list[int]:
+    """Cores that the container which we may be in may use (cgroup v2, cgroup v1).
+
+    As for memory, what a container cannot get is not its to sell. A quota's last part of a core is
+    left out. A host's own groups have no limit.
+    """
+    groups = root / GROUP_FOLDER
+    sets = ("cpuset.cpus.effective", "cpuset/cpuset.effective_cpus", "cpuset/cpuset.cpus")
+    counts = [_count(read_text(groups / name)) for name in sets]
+    quota, _, period = read_line(groups / "cpu.max").partition(" ")
+    old_quota, old_period = (
+        read_line(groups / "cpu" / name) for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    )
+    quotas = _whole_cores(quota, period) + _whole_cores(old_quota, old_period)
+    return [CORES_MAX, *(count for count in counts if count), *quotas]
 
 
-def _highest_now(_: Path, info: str) -> int | None:
-    """The highest present rate: idle cores are clocked down."""
-    rates = [int(rate) for rate in _CPU_MHZ.findall(info) if int(rate) > 0]
-    return max(rates) if rates else None
+def _whole_cores(quota: str, period: str) -> list[int]:
+    """Return how many whole cores a quota is, if it is one: "max" and "-1" are none."""
+    if not (_MICROSECONDS.fullmatch(quota) and _MICROSECONDS.fullmatch(period) and int(period)):
+        return []
+    return [max(1, int(quota) // int(period))]
 
 
-def _rate_in_name(_: Path, info: str) -> int | None:
-    found = _RATE_IN_NAME.search(info)
-    return round(float(found[1]) * 1000) or None if found else None
+def _count(text: str) -> int | None:
+    """Count `0-3,6`, the kernel's notation for a set of cores; None if that is not what it is."""
+    spans = [_SPAN.fullmatch(part) for part in text.strip().split(",")]
+    counts = [int(span[2] or span[1]) - int(span[1]) + 1 for span in spans if span]
+    is_sound = len(counts) == len(spans) and min(counts) > 0 and sum(counts) <= CORES_MAX
+    return sum(counts) if is_sound else None
 
 
-def _highest_allowed(root: Path, _: str) -> int | None:
-    """The slowest core's highest frequency; the one that ARM boards give."""
-    rates = _cpufreq(root, "cpuinfo_max_freq")
-    return min(rates) if rates else None
+def _physical(root: Path, info: str) -> int | None:
+    """Count the cores behind the logical ones: each is one set of siblings.
+
+    Not by `core_id`, which on some machines is unique only within a die or a cluster.
+    """
+    cpus = root / CPU_FOLDER
+    siblings = {
+        read_line(cpus / name / "topology/thread_siblings_list")
+        for name in names_in(cpus)
+        if _CPU.fullmatch(name)
+    } - {""}
+    if siblings:
+        return len(siblings)
+    packages, cores = (
+        re.findall(rf"^{key}\s*:\s*([0-9]{{1,6}})$", info, re.MULTILINE)
+        for key in ("physical id", "core id")
+    )
+    is_told = packages and len(packages) == len(cores)
+    return len(set(zip(packages, cores, strict=True))) if is_told else None
 
 
-RATE_SOURCES: tuple[tuple[str, Callable[[Path, str], int | None]], ...] = (
-    ("cpufreq base_frequency", _base_frequency),
-    ("/proc/cpuinfo, highest core", _highest_now),
-    ("the model's name", _rate_in_name),
-    ("cpufreq cpuinfo_max_freq", _highest_allowed),
-)
-"""In order of trust."""
+def _virtualization(info: str) -> str:
+    found = _FLAGS.search(info)
+    flags = found[1].split() if found else []
+    return next((flag for flag in ("vmx", "svm") if flag in flags), "")
 
 
-def _cpufreq(root: Path, name: str) -> list[int]:
-    """Return one value of cpufreq for each core that has it, in MHz (the files hold kHz)."""
-    files = (root / "sys/devices/system/cpu").glob(f"cpu[0-9]*/cpufreq/{name}")
-    texts = [read_text(file).strip() for file in files]
-    return [int(text) // 1000 for text in texts if text.isdecimal() and int(text) >= 1000]
+def _model(root: Path, info: str) -> str:
+    """Return the CPU's name; on ARM the core's, else the board's, which is all that there is."""
+    return (
+        _line_of(info, "model name")
+        or _line_of(info, "cpu model")
+        or _arm_core(info)
+        or _line_of(info, "Model")
+        or _line_of(info, "Hardware")
+        or read_line(root / "proc/device-tree/model")
+    )
+
+
+def _line_of(info: str, key: str) -> str:
+    found = re.search(rf"^{key}[ \t]*:[ \t]*(\S.*)$", info, re.MULTILINE)
+    return one_line(found[1]) if found else ""
+
+
+def _arm_core(info: str) -> str:
+    found = _ARM_PART.search(info)
+    if not found:
+        return ""
+    implementer, part = found.groups()
+    known = ARM_CORES.get(part) if implementer == "0x41" else None
+    return known or f"ARM, implementer {implementer}, part {part}"

@@ -1,84 +1,16 @@
-"""Facts about the machine, read from trees of kernel files as different machines have them."""
+"""Memory, disk and platform, read from trees of kernel files as different machines have them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from golden import tree
 
-from nunet_dms.errors import NunetError
-from nunet_dms.machine.cpu import read_cpu
-from nunet_dms.machine.disk import read_disk
+from nunet_dms.machine.disk import DiskFacts, read_disk
 from nunet_dms.machine.memory import MemoryFacts, read_memory
 from nunet_dms.machine.platform import read_platform
-
-CPU = "sys/devices/system/cpu"
-XEON = "".join(
-    f"processor\t: {n}\nmodel name\t: Intel(R) Xeon(R) CPU E5-2680 v4 @ 2.40GHz\n{mhz}\n"
-    for n, mhz in enumerate(("cpu MHz\t\t: 1199.998", "cpu MHz\t\t: 2900.123"))
-)
-XEON_WITHOUT_RATE = XEON.replace("cpu MHz\t\t: 1199.998", "").replace("cpu MHz\t\t: 2900.123", "")
-ARM = "processor\t: 0\nBogoMIPS\t: 108.00\n\nprocessor\t: 1\nBogoMIPS\t: 108.00\n"
-
-
-def tree(root: Path, files: Mapping[str, str]) -> Path:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return root
-
-
-@pytest.mark.parametrize(
-    ("files", "core_mhz", "source"),
-    [
-        (
-            {
-                "proc/cpuinfo": XEON,
-                f"{CPU}/cpu0/cpufreq/base_frequency": "2400000\n",
-                f"{CPU}/cpu1/cpufreq/base_frequency": "1800000\n",
-            },
-            1800,
-            "cpufreq base_frequency",
-        ),
-        ({"proc/cpuinfo": XEON}, 2900, "/proc/cpuinfo, highest core"),
-        ({"proc/cpuinfo": XEON_WITHOUT_RATE}, 2400, "the model's name"),
-        (
-            {"proc/cpuinfo": ARM, f"{CPU}/cpu0/cpufreq/cpuinfo_max_freq": "1500000\n"},
-            1500,
-            "cpufreq cpuinfo_max_freq",
-        ),
-        ({"proc/cpuinfo": ARM}, None, "nothing: the kernel tells no rate"),
-        ({"proc/cpuinfo": XEON.replace("1199.998", "0.000").replace("2900.123", "0.000")}, 2400,
-         "the model's name"),
-        ({"proc/cpuinfo": ARM, f"{CPU}/cpu0/cpufreq/base_frequency": "<unknown>\n"}, None,
-         "nothing: the kernel tells no rate"),
-        ({}, None, "nothing: the kernel tells no rate"),
-    ],
-)  # fmt: skip
-def test_the_rate_is_the_first_that_the_kernel_knows(
-    tmp_path: Path, files: dict[str, str], core_mhz: int | None, source: str
-) -> None:
-    found = read_cpu(tree(tmp_path, files))
-    assert (found.core_mhz, found.source) == (core_mhz, source)
-    assert ("Xeon" in found.model) is ("Xeon" in files.get("proc/cpuinfo", ""))
-
-
-@pytest.mark.parametrize(
-    ("online", "cores"),
-    [("0-3,6\n", 5), ("0\n", 1), ("0-127", 128), ("nonsense", 2), ("3-1", 2), ("", 2)],
-)
-def test_cores_are_those_that_are_switched_on(tmp_path: Path, online: str, cores: int) -> None:
-    found = read_cpu(tree(tmp_path, {"proc/cpuinfo": XEON, f"{CPU}/online": online}))
-    assert found.cores == cores
-    assert found.total_mhz == cores * 2900
-
-
-def test_a_machine_that_tells_nothing_has_one_core_and_no_total(tmp_path: Path) -> None:
-    found = read_cpu(tmp_path)
-    assert (found.model, found.cores, found.total_mhz) == ("", 1, None)
-
 
 MEMINFO = "MemTotal:        4096000 kB\nMemFree: 512000 kB\nMemAvailable:    2048000 kB\n"
 
@@ -108,17 +40,36 @@ def test_memory_is_the_machine_s_or_the_container_s(
     assert read_memory(tree(tmp_path, files)) == facts
 
 
-@pytest.mark.parametrize("files", [{}, {"proc/meminfo": "nothing\n"}])
-def test_memory_that_cannot_be_read_is_an_error(tmp_path: Path, files: dict[str, str]) -> None:
-    with pytest.raises(NunetError, match="cannot read this machine's memory"):
-        read_memory(tree(tmp_path, files))
+@pytest.mark.parametrize(
+    "text", ["", "nothing\n", "MemTotal: 0 kB\n", f"MemTotal: {'9' * 5000} kB\n"]
+)
+def test_memory_that_cannot_be_read_is_none(tmp_path: Path, text: str) -> None:
+    root = tree(tmp_path, {"proc/meminfo": text, "sys/fs/cgroup/memory.max": "1073741824\n"})
+    assert read_memory(root) == MemoryFacts(None, None)
+
+
+def test_memory_may_be_told_without_how_much_is_free(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"proc/meminfo": "MemTotal: 4096000 kB\n"})
+    assert read_memory(root) == MemoryFacts(4000, None)
 
 
 def test_disk_is_that_of_the_nearest_folder_that_exists(tmp_path: Path) -> None:
     there = os.statvfs(tmp_path)
     found = read_disk(tmp_path / "not" / "yet")
     assert found.total_mb == there.f_blocks * there.f_frsize // 2**20
+    assert found.free_mb is not None
     assert 0 <= found.free_mb <= found.total_mb
+
+
+def test_disk_below_a_file_is_that_of_its_folder(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"file": "x"})
+    assert read_disk(root / "file" / "below").total_mb == read_disk(root).total_mb
+
+
+def test_a_disk_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in (tmp_path / "loop" / "x", tmp_path / "a\0b", tmp_path / ("x" * 300)):
+        assert read_disk(place) == DiskFacts(None, None)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +81,7 @@ def test_disk_is_that_of_the_nearest_folder_that_exists(tmp_path: Path) -> None:
         ({"etc/os-release": 'PRETTY_NAME=""\n'}, os.uname().sysname),
         ({}, os.uname().sysname),
         ({"etc/os-release": f"PRETTY_NAME={'x' * 999}\n"}, "x" * 200),
+        ({"etc/os-release": 'PRETTY_NAME="A\x1b[2J\tB"\n'}, "A [2J B"),
     ],
 )
 def test_the_platform_is_named_as_it_names_itself(
@@ -137,4 +89,12 @@ def test_the_platform_is_named_as_it_names_itself(
 ) -> None:
     found = read_platform(tree(tmp_path, files))
     assert found.os_name == name
-    assert found.architecture == os.uname().machine
+    assert (found.kernel, found.architecture) == (os.uname().release, os.uname().machine)
+
+
+def test_the_platform_has_an_id_and_a_version_to_compare(tmp_path: Path) -> None:
+    release = "VERSION_ID='24.04'\nID=ubuntu\nID_LIKE=debian\n#ID=no\n"
+    kernel = {"proc/sys/kernel/osrelease": "6.8.0-45\n", "proc/sys/kernel/arch": "aarch64\n"}
+    found = read_platform(tree(tmp_path, {"etc/os-release": release, **kernel}))
+    assert (found.os_id, found.os_version) == ("ubuntu", "24.04")
+    assert (found.kernel, found.architecture) == ("6.8.0-45", "aarch64")
