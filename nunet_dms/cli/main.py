@@ -38,6 +38,7 @@ COMMANDS = (
     Entry("onboard", "nunet_dms.cli.onboard", "Offer a share of this machine, and start working."),
     Entry("status", "nunet_dms.cli.status", "Show whether this machine works and earns."),
     Entry("jobs", "nunet_dms.cli.jobs", "List jobs, read their logs, cancel them."),
+    Entry("gpu", "nunet_dms.cli.gpu", "Show this machine's GPUs, their health, who uses them."),
     Entry("worker", "nunet_dms.cli.worker", "Start or stop the process that runs jobs."),
     Entry("wallet", "nunet_dms.cli.wallet", "Make and show wallets for mNTX."),
     Entry("request", "nunet_dms.cli.request", "Pay for a job, follow it, fetch its results."),

@@ -18,6 +18,9 @@ from typing import TextIO
 
 from nunet_dms.errors import NunetError
 
+CLEAR = "\x1b[H\x1b[J"
+"""To the upper left corner, and erase all below (ECMA-48: CUP, ED)."""
+
 _CONTROL = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
     r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # bidi controls, line separators (UAX 9)
@@ -57,6 +60,17 @@ def show(result: Shown, as_json: bool = False) -> None:
         else:
             _show_table(part)
     sys.stdout.flush()
+
+
+def can_redraw() -> bool:
+    """Say whether stdout is a terminal, where a result can take the place of the one before."""
+    return sys.stdout.isatty()
+
+
+def redraw(result: Shown) -> None:
+    """Show a result for people on a terminal that is cleared first."""
+    _write(sys.stdout, CLEAR)
+    show(result)
 
 
 def json_line(result: Shown) -> str:
