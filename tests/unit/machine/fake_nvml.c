@@ -106,11 +106,20 @@ static void read_line(const char *line) {
     exit(70);
 }
 
+/* Open the file that a variable names, for a test that waits for us or looks whether we came by. */
+static void leave_mark(const char *variable) {
+    const char *mark = getenv(variable);
+    if (mark) fclose(fopen(mark, "w"));
+}
+
 /* The code of one question about a GPU: the rule for it, else whether there is an answer. */
 static int ask(struct device *d, const char *question, int is_known) {
     for (int i = 0; i < d->rules; i++) {
         if (strcmp(d->rule[i].question, question)) continue;
-        if (!strcmp(d->rule[i].action, "hang")) for (;;) pause();
+        if (!strcmp(d->rule[i].action, "hang")) {
+            leave_mark("FAKE_NVML_HANGS");
+            for (;;) pause();
+        }
         if (!strcmp(d->rule[i].action, "die")) raise(SIGSEGV);
         return d->rule[i].code;
     }
@@ -140,8 +149,7 @@ int nvmlInitWithFlags(unsigned int flags) {
 }
 
 int nvmlShutdown(void) {
-    const char *mark = getenv("FAKE_NVML_SHUT"); /* a test looks whether we came here */
-    if (mark) fclose(fopen(mark, "w"));
+    leave_mark("FAKE_NVML_SHUT");
     return users ? SUCCESS : UNINITIALIZED;
 }
 
