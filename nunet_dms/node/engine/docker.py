@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
@@ -13,9 +12,9 @@ import docker
 import docker.errors
 import requests.exceptions
 from docker.models.containers import Container
-from urllib3.exceptions import HTTPError
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
+from nunet_dms.machine.docker_errors import DOCKER_ERRORS
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
 from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure, Owned, Usage
 from nunet_dms.protocol.report import Reason
@@ -27,8 +26,6 @@ PULL_TIMEOUT_S = 1800
 DETAIL_MAX = 300
 
 Call = TypeVar("Call", bound=Callable[..., Any])
-
-_DOWN = (requests.exceptions.RequestException, HTTPError, http.client.HTTPException, OSError)
 
 
 def _engine_call(method: Call) -> Call:
@@ -42,7 +39,7 @@ def _engine_call(method: Call) -> Call:
             if error.status_code is not None and error.status_code < 500:
                 raise NunetError(f"cannot use Docker: {_say(error)}") from error
             raise EngineUnreachableError(f"cannot use Docker: {_say(error)}") from error
-        except (docker.errors.DockerException, *_DOWN) as error:
+        except DOCKER_ERRORS as error:
             raise EngineUnreachableError(
                 f"cannot reach Docker: {str(error)[:DETAIL_MAX]}",
                 hint="is the Docker engine running? type: docker info",
@@ -216,7 +213,7 @@ def _chunks(container: Container) -> Iterator[bytes]:
             if len(chunk) > size:
                 yield chunk[size:]
             size = max(size - len(chunk), 0)
-    except (docker.errors.DockerException, *_DOWN) as error:
+    except DOCKER_ERRORS as error:
         raise EngineUnreachableError(f"cannot read the log: {str(error)[:DETAIL_MAX]}") from error
 
 
