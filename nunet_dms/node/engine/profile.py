@@ -48,9 +48,14 @@ def container_name(node_id: str, job_id: str, attempt: int) -> str:
     return f"nunet-{node_id[:12]}-{job_id}-{attempt}"
 
 
+def small_tmpfs_mb(ram_mb: int) -> int:
+    """Return the size of /tmp and of /dev/shm for a job with this much RAM."""
+    return min(SMALL_TMPFS_MAX_MB, max(ram_mb // 4, 1))
+
+
 def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dict[str, Any]:
     """Return the arguments of `containers.create`; declared volumes become bounded tmpfs."""
-    small_mb = min(SMALL_TMPFS_MAX_MB, max(spec.ram_mb // 4, 1))
+    small_mb = small_tmpfs_mb(spec.ram_mb)
     tmpfs = f"rw,nosuid,nodev,size={small_mb}m,nr_inodes={TMPFS_INODES},mode=1777"
     shadowed = [path for path in image_volumes if path not in {INPUT_FOLDER, spec.output_folder}]
     return {
