@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeVar
 from nunet_dms.errors import MalformedError, VerificationError
 from nunet_dms.oracle_proof import LOGIN_DOMAIN, NodeProof, Proof, WalletProof
 from nunet_dms.oracle_transport import (
+    READ_CHUNK_BYTES,
     READ_TIMEOUT_S,
     Answer,
     Call,
@@ -116,8 +117,21 @@ class OracleHttp:
         self, path: str, content: bytes | BinaryIO, *, timeout_s: float = READ_TIMEOUT_S
     ) -> Done:
         """Upload raw bytes, or a file from its present position; raises as `call`."""
-        with self._answered(Call("PUT", path, content, RAW, timeout_s)) as found:
-            return self._decoded(Done, found)
+        return self.put(path, content, Done, timeout_s=timeout_s)
+
+    def put(
+        self,
+        path: str,
+        content: bytes | BinaryIO,
+        answer: type[T],
+        *,
+        timeout_s: float = READ_TIMEOUT_S,
+        public: bool = False,
+    ) -> T:
+        """Upload as `put_bytes` where the Oracle answers with an `answer`; raises as `call`."""
+        call = Call("PUT", path, content, RAW, timeout_s)
+        with self._answered(call, public=public) as found:
+            return self._decoded(answer, found)
 
     def put_log(self, job_id: str, offset: int, chunk: bytes) -> int:
         """Append to a job's log and return how many bytes of it the Oracle now holds.
@@ -146,6 +160,24 @@ class OracleHttp:
         with self._answered(call) as found:
             to.writelines(found.pieces)
             return found.headers
+
+    @contextmanager
+    def reading(
+        self,
+        path: str,
+        *,
+        limit: int,
+        timeout_s: float = READ_TIMEOUT_S,
+        piece_bytes: int = READ_CHUNK_BYTES,
+        public: bool = False,
+    ) -> Iterator[Iterator[bytes]]:
+        """Give the raw answer piece by piece as it comes; whoever leaves early hangs up.
+
+        Raises as `call`, also from within the pieces; `limit` is of the answer's bytes.
+        """
+        call = Call("GET", path, timeout_s=timeout_s, limit=limit, piece_bytes=piece_bytes)
+        with self._answered(call, public=public) as found:
+            yield found.pieces
 
     @contextmanager
     def _answered(self, call: Call, *, public: bool = False) -> Iterator[Answer]:

@@ -58,6 +58,8 @@ class Call:
     timeout_s: float = READ_TIMEOUT_S
     limit: int = JSON_MAX_BYTES
     """Bytes of the answer's body."""
+    piece_bytes: int = READ_CHUNK_BYTES
+    """The body is given on in pieces of that size, each when it is there whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,8 @@ class Transport:
         """
         with self._sent(call, token) as response:
             self._check_status(response)
-            yield Answer(response.headers, self._pieces(response, call.timeout_s, call.limit))
+            pieces = self._pieces(response, call.timeout_s, call.limit, call.piece_bytes)
+            yield Answer(response.headers, pieces)
 
     def unreachable(self, why: str) -> OracleUnreachableError:
         """Return the error that says so."""
@@ -150,9 +153,15 @@ class Transport:
             raise self.unreachable(f"it says: {body.message or body.code}")
         raise HttpRefusedError(body, status, CaseInsensitiveDict(response.headers))
 
-    def _pieces(self, response: requests.Response, timeout_s: float, limit: int) -> Iterator[bytes]:
+    def _pieces(
+        self,
+        response: requests.Response,
+        timeout_s: float,
+        limit: int,
+        piece_bytes: int = READ_CHUNK_BYTES,
+    ) -> Iterator[bytes]:
         ends = time.monotonic() + timeout_s + limit / SLOWEST_BYTES_PER_S
-        pieces = response.iter_content(READ_CHUNK_BYTES)
+        pieces = response.iter_content(piece_bytes)
         size = 0
         while piece := self._next(pieces):
             size += len(piece)

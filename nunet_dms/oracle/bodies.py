@@ -54,19 +54,20 @@ async def wallet_of(request: Request) -> str:
 
 async def read_raw(request: Request, limit: int) -> bytes:
     """Return the body; raises RefusedError `too_large`."""
-    parts: list[bytes] = []
+    return b"".join([piece async for piece in within(request, limit)])
+
+
+async def within(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """Yield the body as it comes; one over `limit` is refused, `too_large`, when it has ended."""
     size = 0
     async for piece in pieces(request):
         size += len(piece)
-        if size > limit:
-            parts.clear()
-            if size > DRAINED_MAX_BYTES:
-                break
-        else:
-            parts.append(piece)
+        if size <= limit:
+            yield piece
+        elif size > DRAINED_MAX_BYTES:
+            break
     if size > limit:
         raise RefusedError("too_large", f"cannot read the body: it has over {limit} bytes")
-    return b"".join(parts)
 
 
 async def pieces(request: Request) -> AsyncIterator[bytes]:

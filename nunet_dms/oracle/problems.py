@@ -37,6 +37,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "no_receipt": 404,
     "no_settlement": 404,
     "no_faucet": 404,
+    "too_slow": 408,
     "already_ended": 409,
     "already_used": 409,
     "inputs_missing": 409,
@@ -52,6 +53,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "too_many_quotes": 409,
     "log_full": 413,
     "too_large": 413,
+    "busy": 429,
 }
 """The statuses of refusals; a code that does not stand here is a 422."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.errors import MalformedError, RefusedError
-from nunet_dms.oracle import auth, views
+from nunet_dms.oracle import auth, speed, views
 from nunet_dms.oracle.bodies import (
     JSON_MAX_BYTES,
     answer,
@@ -16,12 +18,13 @@ from nunet_dms.oracle.bodies import (
     read_json,
     read_raw,
     wallet_of,
+    within,
 )
 from nunet_dms.oracle.clockwork import Clockwork
 from nunet_dms.oracle.composition import Oracle
-from nunet_dms.oracle.openapi import shapes
+from nunet_dms.oracle.openapi import raw_body, shapes
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.api import Health, OracleInfo
+from nunet_dms.protocol.api import SPEED_MAX_BYTES, Health, OracleInfo, Taken
 from nunet_dms.protocol.chain import (
     ChainParameters,
     FaucetRequest,
@@ -40,6 +43,8 @@ from nunet_dms.protocol.login import (
 STEP_OVERDUE_S = 30
 """Beyond the block interval: then the clockwork is stuck and health says so."""
 
+SpeedBytes = Annotated[int, Query(alias="bytes", ge=1, le=SPEED_MAX_BYTES)]
+
 router = APIRouter(tags=["all"])
 
 
@@ -53,6 +58,19 @@ async def health(request: Request) -> Response:
 async def info(request: Request) -> Response:
     """Say who this Oracle is."""
     return await answered(views.info, oracle_of(request))
+
+
+@router.get("/v1/speed", openapi_extra=shapes(None, None))
+async def speed_down(request: Request, size: SpeedBytes) -> Response:
+    """Return that many bytes that no compression makes shorter, to measure a line with."""
+    return speed.SpeedAnswer(size, oracle_of(request).speed_places)
+
+
+@router.put("/v1/speed", openapi_extra=raw_body(Taken))
+async def speed_up(request: Request) -> Response:
+    """Take and drop a body, to measure a line with; says how many bytes came."""
+    body = within(request, SPEED_MAX_BYTES)
+    return answer(await speed.take(body, oracle_of(request).speed_places))
 
 
 @router.post("/v1/challenges", openapi_extra=shapes(ChallengeRequest, Challenge))
