@@ -6,7 +6,7 @@ import logging
 
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import jobs, nodes
+from nunet_dms.oracle import jobs, machines, nodes
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.nodes import NodeRow
 from nunet_dms.oracle.states import ENDED
@@ -48,6 +48,7 @@ def register(oracle: Oracle, node_id: str, sealed: Sealed) -> Done:
         row = _row(found, sealed, known)
         nodes.put(db, row)
     log.info("node_registered node=%s cpu_mhz=%d ram_mb=%d", node_id, row.cpu_mhz, row.ram_mb)
+    _log_machine(known, found)
     return Done(duplicate=known is not None and known.registration == row.registration)
 
 
@@ -91,6 +92,14 @@ def _check(oracle: Oracle, node_id: str, found: NodeRegistration) -> None:
             "cannot register: the wallet is a script's address",
             where="$registration.wallet",
         )
+
+
+def _log_machine(known: NodeRow | None, found: NodeRegistration) -> None:
+    before = None if known is None else machines.known_machine(known.registration)
+    if before is None or found.machine is None:
+        return
+    if changed := machines.changes(before, found.machine):
+        log.info("node_machine_changed node=%s %s", found.node_id, "; ".join(changed))
 
 
 def _row(found: NodeRegistration, sealed: Sealed, known: NodeRow | None) -> NodeRow:

@@ -19,6 +19,7 @@ from nunet_dms.protocol.bounds import (
     ShortText,
     UnixSeconds,
 )
+from nunet_dms.protocol.machine import MachineFacts
 from nunet_dms.protocol.quote import JobRequest, PriceList
 from nunet_dms.protocol.signing import Sealed
 
@@ -50,6 +51,7 @@ class NodeRegistration:
     platform: ShortText
     agent_version: ShortText
     issued_s: UnixSeconds
+    machine: MachineFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
