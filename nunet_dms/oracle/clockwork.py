@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from nunet_dms.oracle import files, jobs, offering, quotes, reporting, settling
+from nunet_dms.oracle import files, jobs, missed, offering, quotes, reporting, settling
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.registering import LEASE_S
@@ -51,6 +51,7 @@ class Clockwork:
             files.sweep(oracle, now_s)
             with oracle.store.writing() as db:
                 quotes.remove_old(db, now_s - QUOTE_KEPT_S)
+                missed.remove_old(db, now_s)
         self.last_step_s = now_s
 
     def run(self, stop: threading.Event) -> None:

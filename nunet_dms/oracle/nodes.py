@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from nunet_dms.oracle.tables import nodes
 from nunet_dms.protocol.quote import PriceList
@@ -66,11 +66,14 @@ def seen(db: Connection, node_id: str, at_ms: int, *, accepting: bool) -> bool:
 
 
 def live(db: Connection, now_ms: int) -> tuple[NodeRow, ...]:
-    """Return the nodes that were heard lately and take jobs."""
-    rows = db.execute(
-        select(nodes).where(nodes.c.accepting, nodes.c.seen_ms >= now_ms - LIVE_FOR_MS)
-    )
+    """Return the nodes that were heard lately, whether they take jobs or not."""
+    rows = db.execute(select(nodes).where(nodes.c.seen_ms >= now_ms - LIVE_FOR_MS))
     return tuple([_node(row) for row in rows])
+
+
+def live_ids(now_ms: int) -> Select[tuple[str]]:
+    """Return the query for the ids of the nodes that `live` returns."""
+    return select(nodes.c.node_id).where(nodes.c.seen_ms >= now_ms - LIVE_FOR_MS)
 
 
 def _node(row: Row[tuple[object, ...]]) -> NodeRow:

@@ -6,7 +6,7 @@ import logging
 
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import jobs, machines, nodes
+from nunet_dms.oracle import jobs, machines, missed, nodes
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.nodes import NodeRow
 from nunet_dms.oracle.states import ENDED
@@ -53,7 +53,7 @@ def register(oracle: Oracle, node_id: str, sealed: Sealed) -> Done:
 
 
 def heartbeat(oracle: Oracle, node_id: str, beat: Heartbeat) -> HeartbeatReply:
-    """Renew the leases of what a node holds, and name those that are lost.
+    """Renew the leases of what a node holds, name those that are lost, and what work it missed.
 
     Raises RefusedError `unknown_node` before the node has registered.
     """
@@ -70,7 +70,9 @@ def heartbeat(oracle: Oracle, node_id: str, beat: Heartbeat) -> HeartbeatReply:
                 jobs.change(db, job, lease_expires_s=now_s + LEASE_S)
             elif job.state is not JobState.OFFERED and job.report_hash is None:
                 lost.append(job_id)
-    return HeartbeatReply(time_s=now_s, lost=tuple(lost))
+    with oracle.store.reading() as db:
+        missed_work = missed.of_node(db, node_id, now_s)
+    return HeartbeatReply(time_s=now_s, lost=tuple(lost), missed=missed_work)
 
 
 def _check(oracle: Oracle, node_id: str, found: NodeRegistration) -> None:

@@ -47,7 +47,7 @@ nodes = Table(
     _flag("accepting"),
     _number("seen_ms"),
     _text("registration"),
-    Index("nodes_live", "accepting", "seen_ms"),
+    Index("nodes_live", "seen_ms"),
 )
 
 quotes = Table(
@@ -160,3 +160,27 @@ job_blobs = Table(
     Index("jobs_of_blob", "sha256"),
 )
 """Which contents a job's inputs and results name; they are kept as long as the job."""
+
+missed_work = Table(
+    "missed_work",
+    METADATA,
+    _text("node_id", key=True),
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    _text("reason", key=True),
+    _number("count"),
+    _number("would_pay"),
+    Index("missed_in_hour", "hour"),
+)
+"""Jobs that a node did not get, added up by the hour (Unix time in hours)."""
+
+missed_asks = Table(
+    "missed_asks",
+    METADATA,
+    Column("seq", Integer, primary_key=True, autoincrement=True),
+    _number("hour"),
+    _text("ask"),
+    _text("node_id"),
+    _text("reason"),
+    UniqueConstraint("hour", "ask", "node_id", "reason", name="counted_once"),
+)
+"""What the present hour has counted already; `ask` is a digest of requester and spec."""

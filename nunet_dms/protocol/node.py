@@ -1,11 +1,12 @@
 """What a node and the Oracle say to each other about the node and its jobs."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from nunet_dms.protocol.api import JOBS_MAX, POLL_WAIT_MAX_S
 from nunet_dms.protocol.bounds import (
     AddressText,
+    Amount,
     CpuMhz,
     Hex16,
     Hex28,
@@ -24,6 +25,11 @@ from nunet_dms.protocol.quote import JobRequest, PriceList
 from nunet_dms.protocol.signing import Sealed
 
 JobIds = Annotated[tuple[Hex16, ...], Length(0, JOBS_MAX)]
+MissedReason = Literal["cpu", "ram", "disk", "unsupported", "price", "dearer", "paused"]
+"""Why a node did not get a job: the first resource that it has too little left of; the job asks for
+what nobody offers yet; its price is above the requester's limit; another node was cheaper or
+preferred; it takes no jobs now."""
+MISSED_REASONS: tuple[MissedReason, ...] = get_args(MissedReason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +71,22 @@ class Heartbeat:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MissedWork:
+    """Jobs that a node did not get for one reason, and what they would have paid by its prices."""
+
+    reason: MissedReason
+    count: Annotated[int, Range(1, 2**40)]
+    would_pay: Amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatReply:
-    """The Oracle's clock, and jobs whose lease is lost."""
+    """The Oracle's clock, jobs whose lease is lost, and the work missed in the last 24 hours."""
 
     time_s: UnixSeconds
     lost: JobIds = ()
+    missed: Annotated[tuple[MissedWork, ...], Length(0, len(MISSED_REASONS))] = ()
+    """One entry a reason, the one that would have paid most first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,13 +92,15 @@ class Quote:
 
 
 def price_lines(
-    price: PriceList, cpu_mhz: int, ram_mb: int, time_limit_s: int
+    price: PriceList, cpu_mhz: int, ram_mb: int, time_limit_s: int, gpus: int = 0
 ) -> tuple[QuoteLine, ...]:
     """Return the price of the whole time limit, line by line, each rounded up to a base unit."""
-    parts = (
+    parts = [
         (f"CPU {cpu_mhz} MHz", price.per_ghz_hour * cpu_mhz, 1000 * 3600),
         (f"RAM {ram_mb} MB", price.per_ram_gb_hour * ram_mb, 1000 * 3600),
-    )
+    ]
+    if gpus:
+        parts.append((f"{gpus} GPU", price.per_gpu_hour * gpus, 3600))
     return tuple(
         QuoteLine(text=f"{text} for {time_limit_s} s", amount=-(-rate * time_limit_s // unit))
         for text, rate, unit in parts

@@ -26,7 +26,7 @@ from nunet_dms.oracle.clockwork import Clockwork
 from nunet_dms.oracle.composition import Oracle, open_oracle
 from nunet_dms.oracle.config import OracleConfig, init
 from nunet_dms.oracle.server import HttpServer, listen, url_of
-from nunet_dms.oracle.tables import METADATA
+from nunet_dms.oracle.tables import METADATA, missed_asks, missed_work
 from nunet_dms.oracle_http import NodeProof, OracleHttp, WalletProof
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done, Empty
@@ -55,6 +55,8 @@ from nunet_dms.protocol.ticket import open_ticket
 NETWORK_ID = 0
 START_S = 1_800_000_000.0
 TIME_LIMIT_S = 100
+LEDGER = (missed_asks, missed_work)
+"""Of work that nodes missed: a quote that is refused writes there, and nowhere else."""
 PROGRAM = b"print('hello')\n"
 IMAGE = "registry.example/python@sha256:" + "ab" * 32
 
@@ -104,12 +106,21 @@ class World:
         return client
 
     def rows(self) -> dict[str, int]:
-        """How many rows every table has: what a refusal must leave as it was."""
+        """How many rows every table but the ledger has: what a refusal must leave as it was."""
         with self.oracle.store.reading() as db:
             return {
                 name: db.execute(select(func.count()).select_from(table)).scalar_one()
                 for name, table in METADATA.tables.items()
+                if table not in LEDGER
             }
+
+    def ledger_rows(self) -> tuple[int, int]:
+        """How many rows the ledger has: what this hour has counted, and the sums of a week."""
+        with self.oracle.store.reading() as db:
+            asks, sums = [
+                db.execute(select(func.count()).select_from(table)).scalar_one() for table in LEDGER
+            ]
+        return asks, sums
 
     def blob_files(self) -> list[Path]:
         """Every file in the blob store, unfinished uploads included."""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
-from nunet_dms.errors import CapacityError
 from nunet_dms.oracle import nodes, quotes
+from nunet_dms.oracle.matching import Candidate, Room, best, candidates
 from nunet_dms.oracle.nodes import LIVE_FOR_MS, NodeRow
 from nunet_dms.oracle.quotes import QuoteRow
-from nunet_dms.oracle.quoting import Candidate, Room, candidates, choose, free_room
 from nunet_dms.oracle.store import Store
 from nunet_dms.protocol.job import JobSpec, Resources
 from nunet_dms.protocol.quote import QuoteLine
@@ -42,8 +43,14 @@ def row(name: str = "aa", seen_ms: int = 1_000_000, rate: int = 3_600_000) -> No
     )
 
 
-def candidate(name: str, price: int, room: Room) -> Candidate:
-    return Candidate(row(name), room, (QuoteLine(text="all", amount=price),))
+def candidate(name: str, price: int, room: Room, *, accepting: bool = True) -> Candidate:
+    node = replace(row(name), accepting=accepting)
+    return Candidate(node, room, (QuoteLine(text="all", amount=price),))
+
+
+def rooms(db: Connection, now_s: float = NOW_S) -> dict[str, Room]:
+    """Return the free room of each live node, by the first two digits of its id."""
+    return {each.node.node_id[:2]: each.room for each in candidates(db, wanted(), now_s)}
 
 
 def wanted(max_price: int | None = None, node_id: str | None = None) -> QuoteRequest:
@@ -80,17 +87,16 @@ def test_whoever_is_chosen_has_room_and_no_cheaper_one_has(
     found = tuple(
         candidate(f"{index:02x}", price, room) for index, (price, room) in enumerate(offers)
     )
-    fitting = [price for price, room in offers if room.holds(asked)]
-    if fitting:
-        best = choose(found, wanted())
-        assert best.room.holds(asked)
-        assert best.price == min(fitting)
+    fitting = [price for price, room in offers if room.short_of(asked) is None]
+    chosen = best(found, wanted())
+    if chosen is None:
+        assert fitting == []
     else:
-        with pytest.raises(CapacityError):
-            choose(found, wanted())
+        assert chosen.room.short_of(asked) is None
+        assert chosen.price == min(fitting)
 
 
-def test_silent_and_closed_nodes_are_no_candidates(store: Store) -> None:
+def test_silent_nodes_are_no_candidates_and_paused_ones_are(store: Store) -> None:
     now_ms = int(NOW_S * 1000)
     with store.writing() as db:
         nodes.put(db, row("aa", seen_ms=now_ms - LIVE_FOR_MS))
@@ -99,7 +105,14 @@ def test_silent_and_closed_nodes_are_no_candidates(store: Store) -> None:
         assert nodes.seen(db, "cc" * 28, now_ms, accepting=False)
         assert not nodes.seen(db, "dd" * 28, now_ms, accepting=True)
     with store.reading() as db:
-        assert [each.node.node_id for each in candidates(db, wanted(), NOW_S)] == ["aa" * 28]
+        found = {each.node.node_id: each for each in candidates(db, wanted(), NOW_S)}
+        assert {name: each.node.accepting for name, each in found.items()} == {
+            "aa" * 28: True,
+            "cc" * 28: False,
+        }
+        assert [each.node.node_id for each in candidates(db, wanted(node_id="cc" * 28), NOW_S)] == [
+            "cc" * 28
+        ]
         assert candidates(db, wanted(node_id="bb" * 28), NOW_S) == ()
 
 
@@ -128,12 +141,16 @@ def test_an_open_quote_takes_room_until_it_expires_or_is_used(store: Store) -> N
     )
     with store.writing() as db:
         nodes.put(db, node)
+        nodes.put(db, row("bb"))
         quotes.add(db, held)
-        assert free_room(db, node, NOW_S) == Room(3000, 1500, 900)
-        assert free_room(db, node, 1001) == ROOMY
+        quotes.add(db, replace(held, quote_id="r", cpu_mhz=500))
+        assert rooms(db) == {"aa": Room(2500, 1000, 800), "bb": ROOMY}
+        assert rooms(db, 1001) == {"aa": ROOMY, "bb": ROOMY}
+        quotes.set_used(db, "r", used=True)
+        assert rooms(db) == {"aa": Room(3000, 1500, 900), "bb": ROOMY}
         assert quotes.count_open(db, REQUESTER, NOW_S) == 1
         quotes.set_used(db, "q", used=True)
-        assert free_room(db, node, NOW_S) == ROOMY
+        assert rooms(db) == {"aa": ROOMY, "bb": ROOMY}
         assert quotes.count_open(db, REQUESTER, NOW_S) == 0
         assert quotes.remove_old(db, 1001) == 0
-        assert quotes.remove_old(db, 1002) == 1
+        assert quotes.remove_old(db, 1002) == 2
