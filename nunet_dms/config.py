@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from nunet_dms.errors import ConfigError, NotOnboardedError, UsageError
+from nunet_dms.config_file import Line, Section, Value, read_text, read_tree, write_sections
+from nunet_dms.errors import ConfigError, UsageError
 from nunet_dms.protocol.bounds import AddressText, CpuMhz, DiskMb, Length, Pattern, RamMb, Range
-from nunet_dms.wholefile import write_whole
+from nunet_dms.schedule import ALWAYS, parse
 
-CONFIG_MAX_BYTES = 256 * 1024
-"""Of config.toml; ours has about 2 KB with its comments."""
-CONFIG_MODE = 0o640
-"""No secret is in it, but an address and a price are nobody else's business."""
 DEFAULT_ORACLE_URL = "http://127.0.0.1:9980"
 """Where `nunet oracle serve` listens."""
 DEFAULT_DISK_MB = 10_000
@@ -26,20 +21,43 @@ DEFAULT_DISK_MB = 10_000
 PRICE_MAX = 10**12
 """Base units; the bound of protocol.quote.PriceList."""
 
-Bound = Range | Length | Pattern
+KINDS: Mapping[str, tuple[type[Value], str]] = {
+    "int": (int, "a whole number"),
+    "str": (str, "text in quotes"),
+    "bool": (bool, "true or false"),
+}
+"""The types of values, and what errors call them."""
 
 _ORACLE_URL = Pattern(r"https?://[^\s/?#@]{1,255}(/[^\s?#]{0,200})?", "an http or https address")
 _TICKET_KEY = Pattern(r"([0-9a-f]{64})?", "empty, or 32 bytes as lower-case hex")
 
 
-class _About(NamedTuple):
-    bound: Bound
+@dataclass(frozen=True, slots=True)
+class ScheduleText:
+    """A text that `schedule.parse` can read."""
+
+    def problem(self, value: object) -> str | None:
+        """Say what is wrong with `value`, or None."""
+        try:
+            parse(str(value))
+        except UsageError as error:
+            return f"is no schedule: {str(error).removeprefix('cannot read the schedule: ')}"
+        return None
+
+
+Bound = Range | Length | Pattern | ScheduleText
+
+
+class About(NamedTuple):
+    """What stands in no value: the bound, if any value of its type will not do, and the comment."""
+
+    bound: Bound | None
     comment: str
 
 
-def _key(bound: Bound, comment: str, default: Any = dataclasses.MISSING) -> Any:
+def _key(bound: Bound | None, comment: str, default: Any = dataclasses.MISSING) -> Any:
     """Return a field with its bound and the comment that stands above it in the file."""
-    return field(default=default, metadata={"about": _About(bound, comment)})
+    return field(default=default, metadata={"about": About(bound, comment)})
 
 
 def _bound_of(annotated: Any) -> Bound:
@@ -82,6 +100,24 @@ class PriceConfig:
 
     per_ghz_hour: int = _key(Range(0, PRICE_MAX), "For 1000 MHz during one hour.", 1_000_000)
     per_ram_gb_hour: int = _key(Range(0, PRICE_MAX), "For 1000 MiB during one hour.", 250_000)
+    per_gpu_hour: int = _key(Range(0, PRICE_MAX), "For one GPU during one hour.", 10_000_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AvailabilityConfig:
+    """When this machine takes new jobs; those that run go on in any case."""
+
+    hours: str = _key(
+        ScheduleText(),
+        "Hours of the week, in local time: always, never, or mon-fri 18:00-08:00, sat-sun.",
+        ALWAYS,
+    )
+    pause_above_percent: int = _key(
+        Range(0, 100),
+        "Take no new jobs while other programs use more than this share of the CPU; 0: never.",
+        0,
+    )
+    on_battery: bool = _key(None, "Whether to take jobs while on battery.", False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +128,7 @@ class Config:
     wallet: WalletConfig
     capacity: CapacityConfig
     price: PriceConfig = field(default_factory=PriceConfig)
+    availability: AvailabilityConfig = field(default_factory=AvailabilityConfig)
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -99,10 +136,11 @@ SECTIONS: Mapping[str, type[Any]] = {
     "wallet": WalletConfig,
     "capacity": CapacityConfig,
     "price": PriceConfig,
+    "availability": AvailabilityConfig,
 }
 HEADER = (
-    "Settings of this machine for nunet-dms. `nunet onboard` writes them and keeps comments.",
-    "After a change by hand: nunet worker stop, then nunet worker start.",
+    "Settings of this machine for nunet-dms. `nunet onboard` and `nunet config` keep comments.",
+    "A running worker takes up any change within a few seconds; its jobs go on.",
 )
 
 
@@ -112,7 +150,12 @@ def load(path: Path) -> Config:
     Raises NotOnboardedError if there is no such file, and ConfigError that names every wrong
     section and key at once.
     """
-    tree = _read_tree(path)
+    return loads(read_text(path), str(path))
+
+
+def loads(text: str, source: str) -> Config:
+    """Return the settings in a text; `source` is what errors call it. Raises as `load` does."""
+    tree = read_tree(text, source)
     problems = [
         _unknown(f"[{name}]", name, SECTIONS, "[{}]") for name in tree if name not in SECTIONS
     ]
@@ -122,7 +165,7 @@ def load(path: Path) -> Config:
     }
     if problems:
         raise ConfigError(
-            f"cannot use {path}: " + "; ".join(problems), hint="correct the file, then try again"
+            f"cannot use {source}: " + "; ".join(problems), hint="to correct it: nunet config edit"
         )
     return Config(**sections)
 
@@ -148,84 +191,27 @@ def save(path: Path, config: Config) -> None:
     """Write the settings, comments kept, so that a crash leaves the old file or the new one.
 
     Raises UsageError for settings that `load` would refuse, and ConfigError if the file there is
-    not TOML or the folder cannot be written.
+    not TOML or cannot be changed.
     """
     check(config)
-    import tomlkit  # noqa: PLC0415 - 30 ms that reading does not need
-    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
-
-    target = Path(os.path.realpath(path))  # a link stays a link
-    try:
-        document = tomlkit.parse(_read_text(target)) if target.exists() else _new_document()
-    except TOMLKitError as error:
-        raise ConfigError(f"cannot change {path}: it is not TOML: {error}") from error
-    for section, kind in SECTIONS.items():
-        values = getattr(config, section)
-        table = document.setdefault(section, tomlkit.table())
-        for each in dataclasses.fields(kind):
-            value = getattr(values, each.name)
-            if table.get(each.name) != value:
-                table[each.name] = value
-    try:
-        write_whole(target, tomlkit.dumps(document).encode(), CONFIG_MODE)
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    sections = tuple(
+        Section(
+            name=name,
+            comment=(kind.__doc__ or "").rstrip("."),
+            lines=tuple(
+                Line(each.name, getattr(getattr(config, name), each.name), about(each).comment)
+                for each in dataclasses.fields(kind)
+            ),
+        )
+        for name, kind in SECTIONS.items()
+    )
+    write_sections(path, HEADER, sections)
 
 
-def _new_document() -> Any:
-    """Return the default file: every key with its comment, values to be filled in."""
-    import tomlkit  # noqa: PLC0415 - see save
-
-    document = tomlkit.document()
-    for line in HEADER:
-        document.add(tomlkit.comment(line))
-    for section, kind in SECTIONS.items():
-        document.add(tomlkit.nl())
-        table = tomlkit.table()
-        table.comment((kind.__doc__ or "").rstrip("."))
-        for each in dataclasses.fields(kind):
-            about: _About = each.metadata["about"]
-            table.add(tomlkit.comment(about.comment))
-            table.add(each.name, 0 if each.type == "int" else "")
-        document.add(section, table)
-    return document
-
-
-def _read_text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(CONFIG_MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise NotOnboardedError(
-            "this machine is not onboarded", hint="type: nunet onboard --cpu MHZ --ram MB"
-        ) from None
-    except PermissionError:
-        raise ConfigError(
-            f"cannot read {path}: it is not yours to read",
-            hint="use sudo, or --user for your own",
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    if len(content) > CONFIG_MAX_BYTES:
-        raise ConfigError(f"cannot use {path}: it has over {CONFIG_MAX_BYTES} bytes")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot use {path}: byte {error.start} is not UTF-8") from None
-
-
-def _read_tree(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
-    try:
-        if sys.version_info >= (3, 11):
-            import tomllib  # noqa: PLC0415 - not in 3.10
-
-            return tomllib.loads(text)
-        import tomlkit  # noqa: PLC0415 - 30 ms, only where tomllib is missing
-
-        return tomlkit.parse(text).unwrap()
-    except ValueError as error:
-        raise ConfigError(f"cannot use {path}: it is not TOML: {error}") from error
+def about(each: dataclasses.Field[Any]) -> About:
+    """Return what is known of a key beside its name and its value."""
+    known: About = each.metadata["about"]
+    return known
 
 
 def _read_section(kind: type[Any], section: str, table: object, problems: list[str]) -> Any:
@@ -249,12 +235,11 @@ def _read_section(kind: type[Any], section: str, table: object, problems: list[s
 
 
 def _problem(each: dataclasses.Field[Any], value: object) -> str:
-    about: _About = each.metadata["about"]
-    if each.type == "int" and type(value) is not int:
-        return f"must be a whole number, not {value!r:.40}"
-    if each.type == "str" and type(value) is not str:
-        return f"must be text in quotes, not {value!r:.40}"
-    return about.bound.problem(value) or ""
+    kind, name = KINDS[str(each.type)]
+    if type(value) is not kind:
+        return f"must be {name}, not {value!r:.40}"
+    bound = about(each).bound
+    return (bound.problem(value) or "") if bound else ""
 
 
 def _unknown(what: str, name: str, known: Mapping[str, object], shape: str) -> str:

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from nunet_dms import config
-from nunet_dms.config import CapacityConfig, Config, OracleConfig, PriceConfig, WalletConfig
+from nunet_dms.config import (
+    AvailabilityConfig,
+    CapacityConfig,
+    Config,
+    OracleConfig,
+    PriceConfig,
+    WalletConfig,
+)
+from nunet_dms.config_file import CONFIG_MAX_BYTES, CONFIG_MODE
 from nunet_dms.errors import ConfigError, NotOnboardedError, UsageError
 
 ADDRESS = "addr_test1" + "q" * 50
@@ -39,6 +47,16 @@ def test_what_is_saved_is_loaded_again(tmp_path: Path) -> None:
     assert config.load(path) == SETTINGS
 
 
+def test_true_and_false_are_written_and_read_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    for on_battery in (True, False):
+        availability = AvailabilityConfig(hours="mon-fri 18:00-08:00", on_battery=on_battery)
+        wanted = dataclasses.replace(SETTINGS, availability=availability)
+        config.save(path, wanted)
+        assert config.load(path) == wanted
+        assert f"\non_battery = {str(on_battery).lower()}\n" in path.read_text()
+
+
 def test_what_is_left_out_has_its_default(tmp_path: Path) -> None:
     assert config.load(written(tmp_path, GOOD)) == SETTINGS
 
@@ -56,7 +74,7 @@ def test_a_new_file_explains_every_key(tmp_path: Path) -> None:
     for kind in config.SECTIONS.values():
         for field in dataclasses.fields(kind):
             at = next(n for n, line in enumerate(lines) if line.startswith(f"{field.name} ="))
-            assert lines[at - 1] == f"# {field.metadata['about'].comment}"
+            assert lines[at - 1] == f"# {config.about(field).comment}"
 
 
 def test_comments_order_and_foreign_layout_survive_a_change(tmp_path: Path) -> None:
@@ -70,10 +88,96 @@ def test_comments_order_and_foreign_layout_survive_a_change(tmp_path: Path) -> N
     assert config.load(path).capacity.ram_mb == 3000
 
 
+OLDER = f"""\
+# mine
+[wallet]
+address = "{ADDRESS}"
+
+[capacity] # the big one
+cpu_mhz = 4000
+ram_mb = 2000 # not more
+
+core_mhz = 2500 # measured
+
+# what the neighbour takes
+[price]
+per_ghz_hour = 5
+[oracle]"""
+COMPLETED = f"""\
+# mine
+[wallet]
+address = "{ADDRESS}"
+
+[capacity] # the big one
+cpu_mhz = 4000
+ram_mb = 2000 # not more
+
+core_mhz = 2500 # measured
+# Disk for job folders, in MiB.
+disk_mb = 10000
+
+# what the neighbour takes
+[price]
+per_ghz_hour = 5
+# For 1000 MiB during one hour.
+per_ram_gb_hour = 250000
+# For one GPU during one hour.
+per_gpu_hour = 10000000
+[oracle]
+# Where the Oracle answers.
+url = "http://127.0.0.1:9980"
+# Its ticket key (hex). Empty: taken and kept at first contact.
+ticket_key = ""
+
+[availability] # When this machine takes new jobs; those that run go on in any case
+# Hours of the week, in local time: always, never, or mon-fri 18:00-08:00, sat-sun.
+hours = "always"
+# Take no new jobs while other programs use more than this share of the CPU; 0: never.
+pause_above_percent = 0
+# Whether to take jobs while on battery.
+on_battery = false
+"""
+
+
+def test_what_an_older_file_lacks_is_added_below_its_section_s_keys_and_explained(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path, OLDER)
+    config.save(path, config.load(path))
+    assert path.read_text() == COMPLETED
+    config.save(path, config.load(path))
+    assert path.read_text() == COMPLETED
+
+
+@pytest.mark.parametrize(
+    "price",
+    [
+        "price = {per_ghz_hour = 5}",
+        "price.per_ghz_hour = 5",
+        '["price"]\nper_ghz_hour = 5',
+        "[ price ]\nper_ghz_hour=5",
+        "[price]",
+    ],
+)
+def test_any_layout_of_toml_keeps_its_values_and_takes_new_ones(tmp_path: Path, price: str) -> None:
+    path = written(tmp_path, f"{price}\n{GOOD}")
+    wanted = dataclasses.replace(SETTINGS, price=PriceConfig(per_ghz_hour=7, per_gpu_hour=8))
+    config.save(path, wanted)
+    assert config.load(path) == wanted
+
+
+def test_a_layout_that_cannot_be_changed_is_left_alone_and_said(tmp_path: Path) -> None:
+    text = GOOD + 'note = """\n[price]\n"""\n[price]\n'
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError, match=r"cannot change .*: its layout is not the usual one"):
+        config.save(path, SETTINGS)
+    assert path.read_text() == text
+
+
 def test_a_saved_file_is_closed_to_others_and_leaves_nothing_beside(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     config.save(path, SETTINGS)
-    assert path.stat().st_mode & 0o777 == config.CONFIG_MODE
+    assert path.stat().st_mode & 0o777 == CONFIG_MODE
     assert [each.name for each in tmp_path.iterdir()] == ["config.toml"]
 
 
@@ -118,6 +222,26 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         ("[wallet]", '[oracle]\nticket_key = "ab"\n[wallet]', "ticket_key must be empty, or 32"),
         ("[wallet]", "price = 3\n[wallet]", "[price] must be a section"),
         ("[wallet]", "[price]\nper_ghz_hour = -1\n[wallet]", "[price] per_ghz_hour must be from 0"),
+        (
+            "[wallet]",
+            "[availability]\non_battery = 1\n[wallet]",
+            "[availability] on_battery must be true or false, not 1",
+        ),
+        (
+            "[wallet]",
+            "[availability]\npause_above_percent = true\n[wallet]",
+            "[availability] pause_above_percent must be a whole number, not True",
+        ),
+        (
+            "[wallet]",
+            "[availability]\npause_above_percent = 101\n[wallet]",
+            "[availability] pause_above_percent must be from 0 to 100, not 101",
+        ),
+        (
+            "[wallet]",
+            '[availability]\nhours = "moon 18:00-08:00"\n[wallet]',
+            "[availability] hours is no schedule: 'moon' is no day",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_with_file_section_and_key(
@@ -149,7 +273,7 @@ def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
         (b"[wallet\n", "it is not TOML"),
         (b"a = 1\na = 2\n", "it is not TOML"),
         (b"\xff\xfe", "byte 0 is not UTF-8"),
-        (b"#" * (config.CONFIG_MAX_BYTES + 1), "it has over"),
+        (b"#" * (CONFIG_MAX_BYTES + 1), "it has over"),
     ],
 )
 def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
@@ -159,7 +283,7 @@ def test_what_is_no_toml_is_refused(tmp_path: Path, content: bytes, why: str) ->
 
 def test_a_file_that_is_no_toml_is_not_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path, "[wallet\n")
-    with pytest.raises(ConfigError, match=r"cannot change .*: it is not TOML"):
+    with pytest.raises(ConfigError, match=r"cannot use .*: it is not TOML"):
         config.save(path, SETTINGS)
     assert path.read_text() == "[wallet\n"
 
