@@ -5,12 +5,16 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import MutableMapping
 from pathlib import Path
 
 from nunet_dms.errors import NunetError
 
 TRIES = 5
 TRY_EVERY_S = 0.05
+LOCK_VARIABLE = "NUNET_LOCK_FD"
+"""Tells a process that starts again, by exec, under which number it still holds the lock."""
+PID_MAX_CHARS = 32
 
 
 class AlreadyRunningError(NunetError):
@@ -18,34 +22,63 @@ class AlreadyRunningError(NunetError):
 
 
 class WorkerLock:
-    """Held until the process ends, however it ends."""
+    """Held until the process ends, however it ends; it may be handed on over an exec."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the lock; raises AlreadyRunningError if another process holds it."""
+    def __init__(self, path: Path, environ: MutableMapping[str, str] = os.environ) -> None:
+        """Take the lock, or keep the one that was handed on.
+
+        Raises AlreadyRunningError if another process holds it. No child learns of it: the
+        variable is taken out of the environment.
+        """
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        if not self._take():
-            os.close(self._file)
-            raise AlreadyRunningError(
-                f"cannot start: a worker (process {holder(path)}) is running already"
-            )
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        kept = _kept(path, environ.pop(LOCK_VARIABLE, ""))
+        self._file = _taken(path) if kept is None else kept
+        ours = f"{os.getpid()}\n".encode()
+        if os.pread(self._file, PID_MAX_CHARS, 0) != ours:  # no reader finds it empty in between
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, ours, 0)
 
-    def _take(self) -> bool:
-        """Try a few times: `holder` holds a shared lock for the microseconds that it looks."""
-        for _ in range(TRIES):
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                threading.Event().wait(TRY_EVERY_S)
-            else:
-                return True
-        return False
+    def hand_on(self, environ: MutableMapping[str, str] = os.environ) -> None:
+        """Let the lock outlive an exec with this environment.
+
+        It belongs to the open file, not to the process (flock(2)): nobody else can take it in
+        between, and `holder` names the same process throughout.
+        """
+        os.set_inheritable(self._file, True)
+        environ[LOCK_VARIABLE] = str(self._file)
 
     def release(self) -> None:
         """Give the lock back; the file stays."""
         os.close(self._file)
+
+
+def _kept(path: Path, number: str) -> int | None:
+    """Return the open file of that number if it is our lock, held; None otherwise."""
+    if not (number.isascii() and number.isdecimal() and len(number) < 8):
+        return None
+    file = int(number)
+    try:
+        if not os.path.samestat(os.fstat(file), path.stat()):
+            return None
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # changes nothing if it is held already
+        os.set_inheritable(file, False)
+    except OSError:
+        return None  # closed, or another worker's
+    return file
+
+
+def _taken(path: Path) -> int:
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # Try a few times: `holder` holds a shared lock for the microseconds that it looks.
+    for _ in range(TRIES):
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            threading.Event().wait(TRY_EVERY_S)
+        else:
+            return file
+    os.close(file)
+    raise AlreadyRunningError(f"cannot start: a worker (process {holder(path)}) is running already")
 
 
 def holder(path: Path) -> int | None:
@@ -57,7 +90,7 @@ def holder(path: Path) -> int | None:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        text = os.pread(file, 32, 0).strip()
+        text = os.pread(file, PID_MAX_CHARS, 0).strip()
         return int(text) if text.isdigit() else 0
     finally:
         os.close(file)

@@ -7,14 +7,17 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 from nunet_dms import __version__
-from nunet_dms.config import load
+from nunet_dms.config import Config, load, loads
 from nunet_dms.errors import NunetError
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.lock import WorkerLock
 from nunet_dms.node.pool import Pool
+from nunet_dms.node.settings import SettingsWatch
 from nunet_dms.node.worker import Worker, compose
 from nunet_dms.paths import resolve
 
@@ -24,6 +27,8 @@ STEP_EVERY_S = 0.5
 """Longest sleep between two steps while there are jobs; an event wakes it at once."""
 IDLE_STEP_EVERY_S = 3.0
 """The same without jobs: news still comes at once, by the long poll."""
+SETTINGS_VARIABLE = b"NUNET_SETTINGS"
+"""The settings with which a worker starts again: the file may be another by then."""
 
 
 def main() -> int:
@@ -45,12 +50,17 @@ def main() -> int:
 
 
 def run() -> int:
-    """Hold the lock, build the worker, turn it until SIGTERM or SIGINT."""
+    """Hold the lock, build the worker, turn it until SIGTERM or SIGINT.
+
+    When the settings change, start again with them: same process, same lock, and every thread and
+    object of the old life is gone. Jobs run on in their containers and are adopted.
+    """
     paths = resolve()
-    config = load(paths.config_file)
+    config = _settings(paths.config_file)
     lock = WorkerLock(paths.lock_file)
     engine = DockerEngine()
     worker, pool = compose(paths, config, engine, Clock())
+    settings = SettingsWatch(paths.config_file, config)
     stopping: list[int] = []
 
     def ask_to_stop(number: int, _frame: object) -> None:
@@ -60,15 +70,41 @@ def run() -> int:
     signal.signal(signal.SIGTERM, ask_to_stop)
     signal.signal(signal.SIGINT, ask_to_stop)
     log.info("worker_started version=%s pid=%d", __version__, os.getpid())
-    turn(worker, pool, stopping)
+    turn(worker, pool, settings, stopping)
     worker.drain()
     engine.close()
+    # From here on a signal simply ends this process: until the next life listens, none is lost.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if not stopping:
+        _start_again(lock, settings.changed_text)
     lock.release()
     return 0
 
 
-def turn(worker: Worker, pool: Pool, stopping: list[int]) -> None:
-    """Step until asked to stop; between steps, sleep until something happens."""
-    while not stopping:
+def turn(worker: Worker, pool: Pool, settings: SettingsWatch, stopping: list[int]) -> None:
+    """Step until asked to stop or the settings change; between steps, sleep till news comes."""
+    while not (stopping or settings.look()):
+        worker.config_problem = settings.problem
         worker.step()
-        pool.wake.wait(STEP_EVERY_S if worker.has_jobs else IDLE_STEP_EVERY_S)
+        is_busy = worker.has_jobs or settings.is_unsettled
+        pool.wake.wait(STEP_EVERY_S if is_busy else IDLE_STEP_EVERY_S)
+
+
+def _settings(file: Path) -> Config:
+    """Return the settings that this process's former life handed on, else what is in the file."""
+    text = os.environb.pop(SETTINGS_VARIABLE, b"").decode()
+    return loads(text, f"{file} as it was") if text else load(file)
+
+
+def _start_again(lock: WorkerLock, settings: str) -> NoReturn:
+    """Become the same program anew, and keep the lock; raises NunetError if that cannot be."""
+    lock.hand_on()
+    os.environb[SETTINGS_VARIABLE] = settings.encode()
+    try:
+        os.execv(sys.argv[0], sys.argv)  # noqa: S606 - no shell is what we want
+    except OSError as error:
+        raise NunetError(
+            f"cannot start again with the new settings: {sys.argv[0]}: {error.strerror}",
+            hint="type: nunet worker start",
+        ) from error

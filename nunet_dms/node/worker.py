@@ -76,6 +76,8 @@ class Worker:
         self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
         self._shown: WorkerRow | None = None
         self._recovered = False
+        self.config_problem = ""
+        """Why the settings file as it is now cannot be used; empty while it can."""
         self._handlers: dict[str, Callable[[object], None]] = {
             "contact": self._contacted,
             "register": self._registered,
@@ -256,7 +258,9 @@ class Worker:
             accepting=ready and self._health.registered and self._health.engine == OK,
             oracle_state=self._health.oracle,
             engine_state=self._health.engine,
-            note=self._inbox.complaint or self._health.note,
+            note="; ".join(
+                filter(None, (self.config_problem, self._inbox.complaint or self._health.note))
+            ),
             heartbeat_s=0,
         )
         if row != self._shown or self._is_due("status", STATUS_EVERY_S):
