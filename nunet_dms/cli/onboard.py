@@ -23,13 +23,12 @@ from nunet_dms.errors import (
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.disk import read_disk
 from nunet_dms.machine.memory import read_memory
+from nunet_dms.provider.share import SHARE_MAX_PERCENT, check_share
 
 if TYPE_CHECKING:
     from nunet_dms.cardano.keys import PaymentKey
     from nunet_dms.protocol.api import OracleInfo
 
-SHARE_MIN_PERCENT, SHARE_MAX_PERCENT = 10, 90
-"""Of the machine's CPU and of its RAM, both bounds included; the owner keeps the rest."""
 ORACLE_VARIABLE = "NUNET_ORACLE"
 PROVIDER_WALLET = "provider"
 FIRST_CONTACT_TIMEOUT_S = 3
@@ -137,12 +136,12 @@ def checked_capacity(wanted: Wanted, before: Config | None, where: paths.Paths) 
     if rate < 1:
         raise UsageError(f"cannot use --core-mhz {rate}: it must be at least 1")
     of_cpu = f"MHz ({found.cores} cores of {rate} MHz)"
-    _check_share("--cpu", wanted.cpu_mhz, found.cores * rate, of_cpu)
+    check_share("--cpu", wanted.cpu_mhz, found.cores * rate, of_cpu)
     total_mb, free_mb = read_memory().total_mb, read_disk(where.jobs_dir).free_mb
     if total_mb is None or free_mb is None:
         missing = "memory" if total_mb is None else "free disk"
         raise UsageError(f"cannot tell how much {missing} this machine has: the kernel is silent")
-    _check_share("--ram", wanted.ram_mb, total_mb, "MB of RAM")
+    check_share("--ram", wanted.ram_mb, total_mb, "MB of RAM")
     usual_mb = min(config.DEFAULT_DISK_MB, free_mb * DISK_DEFAULT_PERCENT // 100)
     disk_mb = wanted.disk_mb or (kept.disk_mb if kept else usual_mb)
     most_mb = free_mb * SHARE_MAX_PERCENT // 100
@@ -155,16 +154,6 @@ def checked_capacity(wanted: Wanted, before: Config | None, where: paths.Paths) 
     return CapacityConfig(
         cpu_mhz=wanted.cpu_mhz, ram_mb=wanted.ram_mb, disk_mb=max(1, disk_mb), core_mhz=rate
     )
-
-
-def _check_share(option: str, offered: int, total: int, of: str) -> None:
-    low = -(-total * SHARE_MIN_PERCENT // 100)
-    high = total * SHARE_MAX_PERCENT // 100
-    if not low <= offered <= high:
-        raise UsageError(
-            f"cannot offer {option} {offered}: it must be from {low} to {high}, which is"
-            f" {SHARE_MIN_PERCENT} % to {SHARE_MAX_PERCENT} % of this machine's {total} {of}"
-        )
 
 
 def _before(where: paths.Paths) -> Config | None:

@@ -115,7 +115,19 @@ def test_the_scope_option_reaches_the_command_and_its_children(
     assert os.environ[paths.SCOPE_VARIABLE] == scope
 
 
-@pytest.mark.parametrize("words", [["--help"], ["status"], ["status", "--check"], ["jobs"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["status"],
+        ["status", "--check"],
+        ["jobs"],
+        ["config", "show"],
+        ["config", "get", "capacity.cpu_mhz"],
+        ["resource-config"],
+    ],
+    ids=" ".join,
+)
 @pytest.mark.usefixtures("journal", "lock")
 def test_what_is_asked_often_loads_nothing_heavy(words: list[str]) -> None:
     program = (
