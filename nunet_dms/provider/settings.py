@@ -12,7 +12,7 @@ from nunet_dms.config_keys import KEYS, Key, with_values
 from nunet_dms.errors import MalformedError, UsageError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
-from nunet_dms.provider.share import check_share
+from nunet_dms.machine.share import check_share
 
 ORACLE_URL, TICKET_KEY = KEYS["oracle.url"], KEYS["oracle.ticket_key"]
 WALLET = KEYS["wallet.address"]

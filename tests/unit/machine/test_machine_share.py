@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nunet_dms.errors import UsageError
-from nunet_dms.provider.share import check_share
+from nunet_dms.machine.share import check_share
 
 
 @pytest.mark.parametrize("offered", [1000, 4000, 9000])
