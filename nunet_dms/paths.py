@@ -84,6 +84,16 @@ class Paths:
         return self.state_dir / "cancel"
 
     @property
+    def pause_file(self) -> Path:
+        """While it is there, the owner wants no new jobs taken."""
+        return self.state_dir / "pause.json"
+
+    @property
+    def speed_file(self) -> Path:
+        """How fast the line to the Oracle was when it was last measured."""
+        return self.state_dir / "speed.json"
+
+    @property
     def oracle_dir(self) -> Path:
         """Where `nunet oracle init` puts an Oracle unless told otherwise."""
         return self.state_dir / "oracle"

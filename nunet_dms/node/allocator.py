@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from nunet_dms.config import CapacityConfig
+from nunet_dms.machine.share import SHARE_MAX_PERCENT
 from nunet_dms.node.rows import Capacity
+from nunet_dms.protocol.machine import MachineFacts
 
 NANO = 1_000_000_000
 
@@ -21,6 +23,14 @@ def cores_of(cpu_mhz: int, core_mhz: int) -> int:
     return -(-cpu_mhz // core_mhz)
 
 
-def capacity_of(config: CapacityConfig) -> Capacity:
-    """Return what this node sells in all."""
-    return Capacity(cpu_mhz=config.cpu_mhz, ram_mb=config.ram_mb, disk_mb=config.disk_mb)
+def sellable(offered: CapacityConfig, machine: MachineFacts | None) -> Capacity:
+    """Return what may be sold: what is offered, less where the machine is smaller than it was.
+
+    Its owner's tenth is not sold then either. `machine` is None before it was looked at.
+    """
+    cpu_mhz, ram_mb = offered.cpu_mhz, offered.ram_mb
+    if machine is not None:
+        cpu_mhz = min(cpu_mhz, machine.cores * offered.core_mhz * SHARE_MAX_PERCENT // 100)
+        if machine.ram_mb is not None:
+            ram_mb = min(ram_mb, machine.ram_mb * SHARE_MAX_PERCENT // 100)
+    return Capacity(cpu_mhz=cpu_mhz, ram_mb=ram_mb, disk_mb=offered.disk_mb)

@@ -41,9 +41,10 @@ class InboxHandler:
     def __init__(self, deps: Deps, runner: Runner, capacity: Capacity, receipts: Path) -> None:
         self.oracle: OracleInfo | None = None
         self.complaint = ""
+        self.capacity = capacity
+        """What may be sold now; a machine can become smaller."""
         self._deps = deps
         self._runner = runner
-        self._capacity = capacity
         self._receipts = receipts
         self._muted: dict[Task, float] = {}
         self._tasks: dict[str, Callable[[str, object], None]] = {
@@ -130,7 +131,7 @@ class InboxHandler:
             "image": job.spec.image,
             "offer": strict.encode(offer),
         }
-        self._deps.journal.admit(values, self._capacity)
+        self._deps.journal.admit(values, self.capacity)
         row = self._deps.journal.find(job.job_id)
         if row is None:
             raise NunetError(f"cannot take job {job.job_id}: the journal did not keep it")

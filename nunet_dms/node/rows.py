@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from nunet_dms.node.states import State
 
 OK = "ok"
 NOT_YET = "not yet reached"
 """What a worker says of an Oracle or engine: all is well, or it was not asked yet."""
+
+
+class HoldCode(str, Enum):
+    """Why no new jobs are wanted though they could be run; stored by value."""
+
+    OFFBOARDING = "offboarding"
+    PAUSED = "paused"
+    OFF_HOURS = "off_hours"
+    ON_BATTERY = "on_battery"
+    OWNER_BUSY = "owner_busy"
+    DISK_LOW = "disk_low"
+
+
+OWNERS_WILL = frozenset(code.value for code in HoldCode if code is not HoldCode.DISK_LOW)
+"""Holds that the owner asked for, by a word or by a setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +74,14 @@ class WorkerRow:
     note: str
     heartbeat_s: int
     hold: str = ""
-    """Why no new jobs are wanted though they could be run: a code of node/availability.py."""
+    """Why no new jobs are wanted: the value of a HoldCode, or empty."""
     hold_note: str = ""
     """The same in words."""
+
+    @property
+    def rests(self) -> bool:
+        """Whether no jobs are taken because the owner wants none: the machine is well."""
+        return self.hold in OWNERS_WILL
 
 
 @dataclass(frozen=True, slots=True)

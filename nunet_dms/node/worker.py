@@ -16,8 +16,8 @@ from pathlib import Path
 from nunet_dms import __version__
 from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
+from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.platform import read_platform
-from nunet_dms.node.allocator import capacity_of
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
@@ -26,17 +26,18 @@ from nunet_dms.node.engine.types import Engine
 from nunet_dms.node.identity import read_identity
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.lookout import Lookout, make_lookout
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
-from nunet_dms.node.rows import NOT_YET, OK, Capacity, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, Capacity, MissedRow, WorkerRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.node import Capacity as OfferedCapacity
-from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, NodeRegistration
+from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, MissedWork, NodeRegistration
 from nunet_dms.protocol.quote import PriceList
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.signing import Domain, seal
@@ -64,17 +65,25 @@ class Worker:
     """One provider's node; `step` is one turn."""
 
     def __init__(
-        self, deps: Deps, runner: Runner, inbox: InboxHandler, config: Config, cancels: Path
+        self,
+        deps: Deps,
+        runner: Runner,
+        inbox: InboxHandler,
+        lookout: Lookout,
+        config: Config,
+        cancels: Path,
     ) -> None:
         self._deps = deps
         self._runner = runner
         self._inbox = inbox
+        self._lookout = lookout
         self._config = config
         self._cancels = cancels
         self._health = Health()
         self._started_s = int(deps.clock.wall_s())
         self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
         self._shown: WorkerRow | None = None
+        self._missed: tuple[MissedWork, ...] | None = None
         self._recovered = False
         self.config_problem = ""
         """Why the settings file as it is now cannot be used; empty while it can."""
@@ -85,6 +94,7 @@ class Worker:
             "poll": self._polled,
             "engine": self._engine_seen,
             "recover": self._engine_seen,
+            "fingerprint": self._fingerprinted,
         }
 
     @property
@@ -97,6 +107,7 @@ class Worker:
         for outcome in self._deps.pool.collect():
             self._take(outcome)
         self._look_for_cancels()
+        self._look_around()
         self._check_engine()
         if self._recovered:
             self._talk()
@@ -117,12 +128,21 @@ class Worker:
         elif self._is_due("engine", ENGINE_CHECK_EVERY_S):
             self._task("engine", deps.engine.ping)
 
+    def _look_around(self) -> None:
+        """Ask whether work is wanted, and now and then what this machine is."""
+        if self._lookout.look():
+            self._due["heartbeat"] = 0.0
+        if self._lookout.is_due():
+            self._task("fingerprint", self._lookout.take)
+
     def _talk(self) -> None:
-        """Say who we are, then beat and poll."""
+        """Say who we are and what this machine is, then beat and poll."""
         deps = self._deps
         if self._inbox.oracle is None:
             self._task("contact", deps.oracle.info)
         elif not self._health.registered:
+            if self._lookout.machine is None:
+                return  # it is being looked at, which takes a second or two
             registration = seal(
                 self._registration(self._inbox.oracle), Domain.REGISTRATION, deps.identity.key
             )
@@ -153,6 +173,8 @@ class Worker:
         log.log(level, "%s_failed: %s", what, error, exc_info=None if known else error)
         if isinstance(error, EngineUnreachableError) or what in {"engine", "recover"}:
             self._health.engine = str(error)
+        elif what == "fingerprint":
+            self._health.note = f"cannot look at this machine: {error}"
         else:
             self._health.oracle = str(error)
             if not isinstance(error, UnreachableError):
@@ -179,6 +201,10 @@ class Worker:
             for job_id in value.lost:
                 log.warning("lease_lost job=%s", job_id)
                 self._runner.stop(job_id, Reason.NODE_FAULT)
+            if value.missed != self._missed:
+                self._missed = value.missed
+                rows = (MissedRow(each.reason, each.count, each.would_pay) for each in value.missed)
+                self._deps.journal.write_missed(tuple(rows))
 
     def _polled(self, value: object) -> None:
         self._health.oracle = OK
@@ -189,25 +215,31 @@ class Worker:
         self._health.engine = OK
         self._recovered = True
 
+    def _fingerprinted(self, value: object) -> None:
+        if isinstance(value, Fingerprint) and self._lookout.took(value):
+            self._inbox.capacity = self._lookout.capacity
+            self._health.registered = False  # introduce ourselves again, as what we are now
+
     def _registration(self, oracle: OracleInfo) -> NodeRegistration:
-        config, us, machine = self._config, self._deps.identity, read_platform()
+        config, us, platform = self._config, self._deps.identity, read_platform()
+        capacity = self._lookout.capacity
         return NodeRegistration(
             node_id=us.node_id,
             settlement_key_hash=us.settlement_key.key_hash.hex(),
             wallet=us.wallet,
             network_magic=oracle.network_magic,
             capacity=OfferedCapacity(
-                cpu_mhz=config.capacity.cpu_mhz,
-                ram_mb=config.capacity.ram_mb,
-                disk_mb=config.capacity.disk_mb,
+                cpu_mhz=capacity.cpu_mhz, ram_mb=capacity.ram_mb, disk_mb=capacity.disk_mb
             ),
             price=PriceList(
                 per_ghz_hour=config.price.per_ghz_hour,
                 per_ram_gb_hour=config.price.per_ram_gb_hour,
+                per_gpu_hour=config.price.per_gpu_hour,
             ),
-            architecture=machine.architecture,
-            platform=f"{machine.os_name}, kernel {machine.kernel}",
+            architecture=platform.architecture,
+            platform=f"{platform.os_name}, kernel {platform.kernel}",
             agent_version=__version__,
+            machine=self._lookout.machine,
             issued_s=int(self._deps.clock.wall_s()),
         )
 
@@ -215,18 +247,22 @@ class Worker:
         free = self._free()
         return Heartbeat(
             holding=tuple(row.job_id for row in self._runner.rows()),
-            accepting=self._health.engine == OK,
+            accepting=self._takes_jobs,
             free_cpu_mhz=free.cpu_mhz,
             free_ram_mb=free.ram_mb,
         )
 
     def _free(self) -> Capacity:
-        total, used = capacity_of(self._config.capacity), self._deps.journal.reserved()
+        total, used = self._lookout.capacity, self._deps.journal.reserved()
         return Capacity(
             max(total.cpu_mhz - used.cpu_mhz, 0),
             max(total.ram_mb - used.ram_mb, 0),
             max(total.disk_mb - used.disk_mb, 0),
         )
+
+    @property
+    def _takes_jobs(self) -> bool:
+        return self._health.engine == OK and self._lookout.hold is None
 
     def _look_for_cancels(self) -> None:
         """Stop the jobs that the owner asked to stop: one empty file each, named by job."""
@@ -250,18 +286,22 @@ class Worker:
 
     def _show(self, *, ready: bool) -> None:
         """Write the status row when it changed, and now and then as a sign of life."""
+        hold = self._lookout.hold
         row = WorkerRow(
             pid=os.getpid(),
             version=__version__,
             started_s=self._started_s,
             ready=ready,
-            accepting=ready and self._health.registered and self._health.engine == OK,
+            accepting=ready and self._health.registered and self._takes_jobs,
             oracle_state=self._health.oracle,
             engine_state=self._health.engine,
             note="; ".join(
-                filter(None, (self.config_problem, self._inbox.complaint or self._health.note))
-            ),
+                filter(None, (self.config_problem, self._inbox.complaint, self._lookout.note))
+            )
+            or self._health.note,
             heartbeat_s=0,
+            hold=hold.code.value if hold else "",
+            hold_note=hold.note if hold else "",
         )
         if row != self._shown or self._is_due("status", STATUS_EVERY_S):
             self._shown = row
@@ -295,9 +335,10 @@ def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple
         boot_id=_boot_id(),
     )
     runner = Runner(deps)
-    inbox = InboxHandler(deps, runner, capacity_of(config.capacity), paths.receipts_dir)
+    lookout = make_lookout(paths, config, journal, clock)
+    inbox = InboxHandler(deps, runner, lookout.capacity, paths.receipts_dir)
     inbox.resume()
-    return Worker(deps, runner, inbox, config, paths.cancel_dir), pool
+    return Worker(deps, runner, inbox, lookout, config, paths.cancel_dir), pool
 
 
 def _boot_id() -> str:

@@ -83,6 +83,8 @@ def test_every_place_lies_in_one_of_the_three_folders(tmp_path: Path) -> None:
         "lock_file": "r/worker.lock",
         "worker_log": "s/worker.log",
         "cancel_dir": "s/cancel",
+        "pause_file": "s/pause.json",
+        "speed_file": "s/speed.json",
         "oracle_dir": "s/oracle",
         "receipts_dir": "s/receipts",
     }

@@ -1,0 +1,141 @@
+"""Whether new jobs are wanted just now: the owner's pause, hours, battery, own use; room on disk.
+
+What is in hand goes on in every case. The first hold that applies is the one that is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from nunet_dms import schedule
+from nunet_dms.config import AvailabilityConfig
+from nunet_dms.machine.load import CpuTime, others_percent
+from nunet_dms.node.pause import Pause, read_pause
+from nunet_dms.node.rows import HoldCode
+
+SAMPLE_EVERY_S = 15.0
+"""Between two looks at battery, CPU and disk."""
+BUSY_SAMPLES = 2
+"""Above the threshold in a row, before the owner is taken to be using the machine."""
+CALM_SAMPLES = 8
+"""At or below it in a row (two minutes), before jobs are taken again: no flapping."""
+DISK_FLOOR_MB = 1024
+"""Free where jobs live; below it a job's own limit could not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why no new jobs are wanted, as a code and in words."""
+
+    code: HoldCode
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the machine is doing; None could not be found out."""
+
+    on_battery: bool | None
+    cpu_time: CpuTime | None
+    disk_free_mb: int | None
+
+
+@dataclass(slots=True)
+class OwnersUse:
+    """Whether the owner uses the machine, with hysteresis: quick to notice, slow to forget."""
+
+    threshold_percent: int
+    is_busy: bool = False
+    _streak: int = 0
+
+    def take(self, percent: int) -> None:
+        """Take one sample: the share of the CPU that other programs used since the last."""
+        if (percent > self.threshold_percent) is self.is_busy:
+            self._streak = 0
+            return
+        self._streak += 1
+        if self._streak >= (CALM_SAMPLES if self.is_busy else BUSY_SAMPLES):
+            self.is_busy, self._streak = not self.is_busy, 0
+
+
+class Availability:
+    """Asked at every step; looks at the machine now and then.
+
+    `look` returns the surroundings and `jobs_cpu_s` the CPU seconds that all jobs have used.
+    """
+
+    def __init__(
+        self,
+        settings: AvailabilityConfig,
+        pause_file: Path,
+        look: Callable[[], Surroundings],
+        jobs_cpu_s: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._hours = schedule.parse(settings.hours)
+        self._pause_file = pause_file
+        self._look = look
+        self._jobs_cpu_s = jobs_cpu_s
+        self._use = OwnersUse(settings.pause_above_percent)
+        self._percent = 0
+        self._seen = Surroundings(None, None, None)
+        self._used: tuple[CpuTime, float] | None = None
+        self._next_look_s = 0.0
+
+    def hold(self, wall_s: float, monotonic_s: float) -> Hold | None:
+        """Return why no new jobs are wanted, or None when they are."""
+        if monotonic_s >= self._next_look_s:
+            self._next_look_s = monotonic_s + SAMPLE_EVERY_S
+            self._seen = self._look()
+            self._sample_use()
+        if (pause := read_pause(self._pause_file, wall_s)) is not None:
+            return _paused(pause)
+        local = local_time(wall_s)
+        if not self._hours.is_open(local):
+            opens = self._hours.next_change(local)
+            until = "" if opens is None else f" until {opens:%a %H:%M}"
+            return Hold(HoldCode.OFF_HOURS, f"outside the hours of [availability] hours{until}")
+        return self._machine_hold()
+
+    def _machine_hold(self) -> Hold | None:
+        seen, settings = self._seen, self._settings
+        if seen.on_battery and not settings.on_battery:
+            return Hold(HoldCode.ON_BATTERY, "on battery, and [availability] on_battery is false")
+        if self._use.is_busy:
+            return Hold(
+                HoldCode.OWNER_BUSY,
+                f"other programs use {self._percent} % of the CPU, jobs are taken up to"
+                f" {settings.pause_above_percent} % ([availability] pause_above_percent)",
+            )
+        if seen.disk_free_mb is not None and seen.disk_free_mb < DISK_FLOOR_MB:
+            return Hold(
+                HoldCode.DISK_LOW,
+                f"{seen.disk_free_mb} MB of disk are free, {DISK_FLOOR_MB} MB are needed",
+            )
+        return None
+
+    def _sample_use(self) -> None:
+        """Tell the owner's share of the CPU from that of our jobs."""
+        if not self._settings.pause_above_percent or self._seen.cpu_time is None:
+            return
+        now, before = (self._seen.cpu_time, self._jobs_cpu_s()), self._used
+        self._used = now
+        if before is not None:
+            jobs_s = max(0.0, now[1] - before[1])
+            self._percent = others_percent(before[0], now[0], jobs_s)
+            self._use.take(self._percent)
+
+
+def local_time(wall_s: float) -> datetime:
+    """Return Unix seconds as the time on this machine's clock face."""
+    return datetime.fromtimestamp(wall_s, tz=timezone.utc).astimezone()
+
+
+def _paused(pause: Pause) -> Hold:
+    until = "" if pause.until_s is None else f" until {local_time(pause.until_s):%a %H:%M}"
+    if pause.offboarding:
+        return Hold(HoldCode.OFFBOARDING, "this machine is being offboarded")
+    return Hold(HoldCode.PAUSED, f"paused by its owner{until}; to go on: nunet resume")

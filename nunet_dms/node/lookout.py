@@ -1,0 +1,116 @@
+"""The worker's eye on its machine: what it is, whether it changed, whether work is wanted now."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from nunet_dms.config import CapacityConfig, Config
+from nunet_dms.errors import MalformedError
+from nunet_dms.machine.disk import read_disk
+from nunet_dms.machine.fingerprint import Fingerprint, changes, on_the_wire, take_fingerprint
+from nunet_dms.machine.load import read_cpu_time
+from nunet_dms.machine.power import on_battery
+from nunet_dms.node.allocator import sellable
+from nunet_dms.node.availability import Availability, Hold, Surroundings
+from nunet_dms.node.clock import Clock
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.rows import Capacity, MachineRow
+from nunet_dms.node.speed_file import read_speed
+from nunet_dms.paths import Paths
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.machine import MachineFacts
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 600.0
+"""Between two fingerprints: a card that fails or memory that is gone is told within that time."""
+
+
+class Lookout:
+    """Asked at every step; `take` blocks and so runs in the pool, its result comes to `took`."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        availability: Availability,
+        offered: CapacityConfig,
+        take: Callable[[], Fingerprint],
+    ) -> None:
+        self.take = take
+        self.machine: MachineFacts | None = None
+        """As last found by this process."""
+        self.hold: Hold | None = None
+        """Why no new jobs are wanted, or None."""
+        self._journal = journal
+        self._clock = clock
+        self._availability = availability
+        self._offered = offered
+        self._next_look_s = clock.monotonic_s()
+
+    @property
+    def capacity(self) -> Capacity:
+        """What may be sold: what is offered, or less where the machine has become smaller."""
+        return sellable(self._offered, self.machine)
+
+    @property
+    def note(self) -> str:
+        """Say so where less may be sold than is offered; empty otherwise."""
+        short = [
+            f"{name} {getattr(self.capacity, name)} of {getattr(self._offered, name)}"
+            for name in ("cpu_mhz", "ram_mb")
+            if getattr(self.capacity, name) < getattr(self._offered, name)
+        ]
+        return f"the machine has become smaller, sold is {', '.join(short)}" if short else ""
+
+    def look(self) -> bool:
+        """Ask whether work is wanted; returns whether the answer differs from the last."""
+        clock, before = self._clock, self.hold
+        self.hold = self._availability.hold(clock.wall_s(), clock.monotonic_s())
+        was, now = before and before.code, self.hold and self.hold.code
+        if was is not now:
+            log.info("hold_changed hold=%s", self.hold.note if self.hold else "none")
+        return was is not now
+
+    def is_due(self) -> bool:
+        """Whether it is time for another fingerprint."""
+        return self._clock.monotonic_s() >= self._next_look_s
+
+    def took(self, found: Fingerprint) -> bool:
+        """Take a fingerprint; returns whether the Oracle should hear of it."""
+        self._next_look_s = self._clock.monotonic_s() + LOOK_EVERY_S
+        now, before = on_the_wire(found), self._known()
+        changed = changes(before, now) if before is not None else ()
+        for text in changed:
+            log.warning("machine_changed %s", text)
+        self._journal.write_machine(MachineRow(now.taken_s, strict.encode(now)), changed)
+        is_news = self.machine is None or bool(changed)
+        self.machine = now
+        return is_news
+
+    def _known(self) -> MachineFacts | None:
+        """Return the machine as this process or the one before it found it."""
+        row = self._journal.machine()
+        if row is None:
+            return None
+        try:
+            return strict.decode(MachineFacts, row.facts)
+        except MalformedError:  # another version wrote it; the next look writes ours
+            return None
+
+
+def make_lookout(paths: Paths, config: Config, journal: Journal, clock: Clock) -> Lookout:
+    """Build a lookout on this machine as it is."""
+
+    def look() -> Surroundings:
+        disk_free_mb = read_disk(paths.jobs_dir).free_mb
+        return Surroundings(on_battery(), read_cpu_time(), disk_free_mb)
+
+    def take() -> Fingerprint:
+        return take_fingerprint(paths.jobs_dir, int(clock.wall_s()), read_speed(paths.speed_file))
+
+    availability = Availability(
+        config.availability, paths.pause_file, look, lambda: journal.jobs_cpu_ms() / 1000
+    )
+    return Lookout(journal, clock, availability, config.capacity, take)
