@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 import typer
 
 from nunet_dms import paths
 from nunet_dms.cli import render
+from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
@@ -113,7 +113,7 @@ def _list(as_json: bool) -> None:
             (
                 row.job_id[:12], row.state.value, row.reason, str(row.cpu_mhz), str(row.ram_mb),
                 f"{row.ran_ms / 1000:.1f}", "" if row.earned is None else str(row.earned),
-                _time(row.admitted_ms),
+                clock_time(row.admitted_ms / 1000),
             )
             for row in rows
         ),
@@ -137,7 +137,10 @@ def _story_lines(story: JobStory) -> tuple[str, ...]:
         lines.append(f"detail    {job.detail}")
     if job.exit_code is not None:
         lines.append(f"exit code {job.exit_code} after {job.ran_ms / 1000:.1f} s")
-    lines += [f"{_time(each.at_ms)}  {each.what}  {each.detail}".rstrip() for each in story.events]
+    lines += [
+        f"{clock_time(each.at_ms / 1000)}  {each.what}  {each.detail}".rstrip()
+        for each in story.events
+    ]
     return tuple(lines)
 
 
@@ -153,9 +156,3 @@ def _print_from(path: Path, at: int, view: render.LogView) -> int:
             view.write(part)
             at += len(part)
     return at
-
-
-def _time(unix_ms: int) -> str:
-    """Return a time as people here read it: local, with the offset from UTC."""
-    at = datetime.fromtimestamp(unix_ms / 1000, tz=timezone.utc).astimezone()
-    return at.strftime("%Y-%m-%d %H:%M:%S %z")

@@ -3,49 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
 
-from nunet_dms import config, paths
+from nunet_dms import paths
 from nunet_dms.cli import render
+from nunet_dms.cli.verdict_view import VerdictFacts, verdict_facts, verdict_parts
 from nunet_dms.cli.worker import Started, start_worker, started_lines, stop_worker
-from nunet_dms.config import CapacityConfig, Config, OracleConfig, PriceConfig, WalletConfig
-from nunet_dms.errors import (
-    MalformedError,
-    NotOnboardedError,
-    UnreachableError,
-    UsageError,
-    VerificationError,
-)
+from nunet_dms.errors import ExitCode, UsageError
 from nunet_dms.machine.cpu import read_cpu
-from nunet_dms.machine.disk import read_disk
 from nunet_dms.machine.memory import read_memory
-from nunet_dms.provider.share import SHARE_MAX_PERCENT, check_share
 
 if TYPE_CHECKING:
-    from nunet_dms.cardano.keys import PaymentKey
-    from nunet_dms.protocol.api import OracleInfo
+    from nunet_dms.config import Config
+    from nunet_dms.provider.onboarding import Plan, Survey, Wish
 
 ORACLE_VARIABLE = "NUNET_ORACLE"
-PROVIDER_WALLET = "provider"
-FIRST_CONTACT_TIMEOUT_S = 3
-DISK_DEFAULT_PERCENT = 50
-"""Of the free disk: where that is less than the usual default, it is the default."""
-TEST_NETWORK_ID = 0
-"""Of a new wallet whose Oracle cannot be asked: a test network's, where nothing can be lost."""
+TRIES = 3
+"""Of one question, before giving up on its answer."""
 
 app = typer.Typer()
-
-
-@dataclass(frozen=True, slots=True)
-class NewWallet:
-    """A wallet that is made, but not yet written."""
-
-    key: PaymentKey
-    address: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +41,49 @@ class Onboarded:
     wallet: str
     wallet_file: str
     worker_pid: int | None
+    warnings: tuple[str, ...]
+    engine_checks: int
+    """How many limits a test container proved; 0 with --no-start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The facts of `nunet onboard --dry-run --json`, schema nunet.onboard.verdict/1."""
+
+    would_onboard: bool
+    profiles: tuple[VerdictFacts, ...]
+    cpu_mhz: int
+    ram_mb: int
+    disk_mb: int
+    core_mhz: int
+    total_mhz: int
+    total_ram_mb: int
+    free_disk_mb: int | None
+    platform: str
+    hypervisor: str
+    engine: str
+    """The container engine's version, or why it does not answer."""
+    oracle_url: str
+    oracle_answers: bool
+    changes: tuple[str, ...]
 
 
 @app.command()
 def onboard(
-    cpu: int = typer.Option(..., help="CPU to offer, in MHz: cores times their rate."),
-    ram: int = typer.Option(..., help="RAM to offer, in MB."),
+    cpu: int | None = typer.Option(None, help="CPU to offer, in MHz: cores times their rate."),
+    ram: int | None = typer.Option(None, help="RAM to offer, in MB."),
     disk: int | None = typer.Option(None, help="Disk for jobs, in MB."),
     oracle: str = typer.Option("", help="The Oracle's URL; else $NUNET_ORACLE, else loopback."),
     oracle_key: str = typer.Option("", help="The Oracle's ticket key, 64 hex digits, to pin."),
     wallet: str = typer.Option("", help="Cardano address to be paid at; else one is made."),
     core_mhz: int | None = typer.Option(None, help="MHz of one core, if the kernel is wrong."),
-    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    price_ghz_hour: int | None = typer.Option(None, help="Base units for 1000 MHz and an hour."),
+    price_ram_gb_hour: int | None = typer.Option(None, help="Base units for 1000 MB and an hour."),
+    price_gpu_hour: int | None = typer.Option(None, help="Base units for a GPU and an hour."),
+    hours: str | None = typer.Option(None, help="When to take jobs: 'mon-fri 18:00-08:00'."),
+    skip_speed_test: bool = typer.Option(False, "--skip-speed-test", help="Do not measure."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the verdict, write nothing."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask; what is not given is half."),
     no_start: bool = typer.Option(False, "--no-start", help="Write the settings only."),
     as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
 ) -> None:
@@ -81,213 +91,100 @@ def onboard(
 
     Example: nunet onboard --cpu 4000 --ram 2000
     """
+    from nunet_dms.provider import onboarding  # noqa: PLC0415 - requests, nacl: here only
+    from nunet_dms.provider.offer import Wanted  # noqa: PLC0415 - as above
+
     where = paths.resolve()
-    before = _before(where)
-    capacity = checked_capacity(Wanted(cpu, ram, disk, core_mhz), before, where)
-    url = oracle or os.environ.get(ORACLE_VARIABLE, "") or _url_of(before)
-    info, problem = _ask_oracle(url)
-    key = _ticket_key(url, oracle_key, before, info)
-    may_ask = render.can_ask() and not yes
-    if may_ask and not wallet and before is None and not _wallet_file(where).exists():
-        wallet = render.ask("Cardano address to be paid at (empty: make a new wallet)")
-    address, new_wallet = _wallet(wallet, before, where, info)
-    settings = Config(
-        oracle=OracleConfig(url=url, ticket_key=key),
-        wallet=WalletConfig(address=address),
-        capacity=capacity,
-        price=before.price if before else _first_price(info),
+    may_ask = render.can_ask() and not (yes or dry_run)
+    wish = onboarding.Wish(
+        offer=Wanted(cpu, ram, disk, core_mhz),
+        oracle_url=oracle or os.environ.get(ORACLE_VARIABLE, ""),
+        oracle_key=oracle_key,
+        wallet=wallet,
+        per_ghz_hour=price_ghz_hour,
+        per_ram_gb_hour=price_ram_gb_hour,
+        per_gpu_hour=price_gpu_hour,
+        hours=hours,
+        measures_line=not skip_speed_test,
     )
-    config.check(settings)
-    for line in (*_changes(before, settings), *_words_on(settings.oracle, info, problem)):
+    if not (may_ask or yes or dry_run):
+        _need_numbers(wish)
+    seen = onboarding.survey(where, wish, render.progress)
+    if dry_run:
+        decided = onboarding.plan(where, wish, seen)
+        render.show(_judged(decided), as_json)
+        raise typer.Exit(int(ExitCode.NO_CAPACITY if seen.refusals else ExitCode.FINE))
+    onboarding.refuse_unfit(seen)
+    if may_ask:
+        wish = _asked(where, wish, seen)
+    decided = onboarding.plan(where, wish, seen)
+    for line in decided.words:
         render.progress(line)
     if may_ask and not render.confirm("Write this" + ("?" if no_start else " and start?")):
         raise UsageError("nothing was changed", hint="to skip the question: --yes")
-    _make_keys(where, new_wallet)
-    config.save(where.config_file, settings)
-    started = None if no_start else _start(where, before, settings)
-    facts = _facts(where, settings, started)
+    checks = 0 if no_start else _proven(where)
+    onboarding.write(where, decided)
+    started = None if no_start else _start(where, seen.before, decided.settings)
+    facts = _facts(where, decided, started, checks)
     render.show(render.Shown("nunet.onboard/1", facts, _lines(facts, started)), as_json)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the options say; None where they say nothing."""
-
-    cpu_mhz: int
-    ram_mb: int
-    disk_mb: int | None
-    core_mhz: int | None
-
-
-def checked_capacity(wanted: Wanted, before: Config | None, where: paths.Paths) -> CapacityConfig:
-    """Hold what is offered against the machine; raises UsageError naming both bounds.
-
-    The rate of a core is measured once and then kept, so that a clock that goes up and down does
-    not change what was offered.
-    """
-    found = read_cpu()
-    kept = before.capacity if before else None
-    rate = wanted.core_mhz or (kept.core_mhz if kept else found.core_mhz)
-    if rate is None:
-        raise UsageError(
-            "cannot tell how fast a core of this machine is: the kernel does not say",
-            hint="give it yourself: --core-mhz 2400",
-        )
-    if rate < 1:
-        raise UsageError(f"cannot use --core-mhz {rate}: it must be at least 1")
-    of_cpu = f"MHz ({found.cores} cores of {rate} MHz)"
-    check_share("--cpu", wanted.cpu_mhz, found.cores * rate, of_cpu)
-    total_mb, free_mb = read_memory().total_mb, read_disk(where.jobs_dir).free_mb
-    if total_mb is None or free_mb is None:
-        missing = "memory" if total_mb is None else "free disk"
-        raise UsageError(f"cannot tell how much {missing} this machine has: the kernel is silent")
-    check_share("--ram", wanted.ram_mb, total_mb, "MB of RAM")
-    usual_mb = min(config.DEFAULT_DISK_MB, free_mb * DISK_DEFAULT_PERCENT // 100)
-    disk_mb = wanted.disk_mb or (kept.disk_mb if kept else usual_mb)
-    most_mb = free_mb * SHARE_MAX_PERCENT // 100
-    # What is kept was checked when it was first offered: the jobs of now may use part of it.
-    if wanted.disk_mb is not None and not 1 <= wanted.disk_mb <= most_mb:
-        raise UsageError(
-            f"cannot offer --disk {wanted.disk_mb}: it must be from 1 to {most_mb} MB,"
-            f" {SHARE_MAX_PERCENT} % of what is free where {where.jobs_dir} lies"
-        )
-    return CapacityConfig(
-        cpu_mhz=wanted.cpu_mhz, ram_mb=wanted.ram_mb, disk_mb=max(1, disk_mb), core_mhz=rate
+def _need_numbers(wish: Wish) -> None:
+    """Where nobody can be asked, what is missing is an error that says what to type."""
+    if wish.offer.cpu_mhz is not None and wish.offer.ram_mb is not None:
+        return
+    total_mhz, total_mb = read_cpu().total_mhz, read_memory().total_mb
+    half = ""
+    if total_mhz is not None and total_mb is not None:
+        half = f"half of this machine: --cpu {total_mhz // 2} --ram {total_mb // 2}; "
+    raise UsageError(
+        "cannot onboard: --cpu and --ram are needed where nobody can be asked",
+        hint=f"{half}to take half: --yes",
     )
 
 
-def _before(where: paths.Paths) -> Config | None:
-    try:
-        return config.load(where.config_file)
-    except NotOnboardedError:
-        return None
+def _asked(where: paths.Paths, wish: Wish, seen: Survey) -> Wish:
+    """Show the machine, explain, and ask for what the options left out."""
+    from nunet_dms.provider.keys import wallet_file  # noqa: PLC0415 - nacl
+    from nunet_dms.provider.offer import proposal  # noqa: PLC0415 - as above
+
+    room, offer = seen.room, wish.offer
+    half = proposal(room, seen.before.capacity if seen.before else None)
+    usual = "as now" if seen.before else "half"
+    if offer.cpu_mhz is None or offer.ram_mb is None:
+        render.progress(f"this machine: {seen.found.cpu.model or 'CPU'}, {room.words}")
+        render.progress(f"              {room.ram_mb} MB RAM, {room.disk_free_mb} MB disk free")
+        render.progress("what you offer is for jobs alone; the rest stays yours and is never sold")
+    if offer.cpu_mhz is None:
+        cpu_mhz = _number(f"MHz of CPU to offer, {usual} is", half.cpu_mhz or 0)
+        offer = replace(offer, cpu_mhz=cpu_mhz)
+    if offer.ram_mb is None:
+        offer = replace(offer, ram_mb=_number(f"MB of RAM to offer, {usual} is", half.ram_mb or 0))
+    wallet = wish.wallet
+    if not wallet and seen.before is None and not wallet_file(where).exists():
+        wallet = render.ask("Cardano address to be paid at (empty: make a new wallet)")
+    return replace(wish, offer=offer, wallet=wallet)
 
 
-def _url_of(before: Config | None) -> str:
-    return before.oracle.url if before else config.DEFAULT_ORACLE_URL
+def _number(question: str, usual: int) -> int:
+    """Ask for a whole number; an empty answer is the usual one."""
+    for _ in range(TRIES):
+        answer = render.ask(f"{question} {usual}")
+        if not answer:
+            return usual
+        if answer.isascii() and answer.isdigit():
+            return int(answer[:12])
+        render.progress(f"{answer!r:.40} is not a whole number")
+    raise UsageError("nothing was changed: no whole number was given")
 
 
-def _ask_oracle(url: str) -> tuple[OracleInfo | None, str]:
-    """Ask the Oracle who it is, briefly; else say why it is silent: it need not be up yet."""
-    from nunet_dms.oracle_http import OracleHttp  # noqa: PLC0415 - requests, for this command only
-    from nunet_dms.protocol.api import OracleInfo  # noqa: PLC0415 - as above
+def _proven(where: paths.Paths) -> int:
+    from nunet_dms.provider.onboarding import prove  # noqa: PLC0415 - docker
 
-    try:
-        with OracleHttp(url) as http:
-            return http.call(
-                "GET",
-                "/v1/oracle",
-                None,
-                OracleInfo,
-                timeout_s=FIRST_CONTACT_TIMEOUT_S,
-                public=True,
-            ), ""
-    except UnreachableError as error:
-        return None, str(error)
-
-
-def _ticket_key(url: str, given: str, before: Config | None, info: OracleInfo | None) -> str:
-    """Return the key to pin: as given, as pinned, as shown; raises VerificationError on a clash."""
-    kept = before.oracle.ticket_key if before and before.oracle.url == url else ""
-    pinned = given.lower() or kept
-    if info is None or pinned in {"", info.ticket_key}:
-        return pinned or (info.ticket_key if info else "")
-    if given and not config.is_ticket_key(pinned):
-        return pinned  # nonsense; the check of the settings has the words for it
-    raise VerificationError(
-        "oracle_changed",
-        f"cannot trust the Oracle at {url}: its key is {_fingerprint(info.ticket_key)},"
-        f" {'--oracle-key' if given else 'pinned'} is {_fingerprint(pinned)}",
-        hint="ask its operator; to trust the new key: --oracle-key KEY",
-    )
-
-
-def _fingerprint(key: str) -> str:
-    from nunet_dms.protocol.keys import fingerprint_of  # noqa: PLC0415 - nacl
-
-    return fingerprint_of(key)
-
-
-def _words_on(oracle: OracleConfig, info: OracleInfo | None, problem: str) -> tuple[str, ...]:
-    """Say which Oracle it is and by which key it is known."""
-    if info is not None:
-        pinned = f"the Oracle at {oracle.url} has the key {_fingerprint(info.ticket_key)}: pinned"
-        return (pinned, info.warning) if info.warning else (pinned,)
-    if oracle.ticket_key:
-        known = f"pinned is the key {_fingerprint(oracle.ticket_key)}"
-    else:
-        known = "its key will be pinned at first contact"
-    return (f"no word from the Oracle yet, {known} ({problem})",)
-
-
-def _first_price(info: OracleInfo | None) -> PriceConfig:
-    """Return one token for a GHz-hour and a quarter for a GB-hour, in the token's base units."""
-    if info is None:
-        return PriceConfig()
-    unit = 10**info.token_decimals
-    return PriceConfig(
-        per_ghz_hour=min(unit, config.PRICE_MAX),
-        per_ram_gb_hour=max(1, min(unit, config.PRICE_MAX) // 4),
-    )
-
-
-def _wallet(
-    given: str, before: Config | None, where: paths.Paths, info: OracleInfo | None
-) -> tuple[str, NewWallet | None]:
-    """Return the address to be paid at, and the wallet that is yet to be written for it."""
-    from nunet_dms.cardano.address import parse_address  # noqa: PLC0415 - nacl, here only
-    from nunet_dms.cardano.keys import PaymentKey, read_key_file  # noqa: PLC0415 - as above
-
-    if given or before:
-        try:
-            address = parse_address(given or (before.wallet.address if before else ""))
-        except MalformedError as error:
-            raise UsageError(str(error), hint="give another: --wallet ADDR") from error
-        if info is not None and address.network_id != info.network_id:
-            raise UsageError(
-                f"cannot use {address.bech32}: it is an address of another Cardano network than"
-                f" the Oracle's ({info.network})",
-                hint="give one of that network: --wallet ADDR",
-            )
-        return address.bech32, None
-    network_id = TEST_NETWORK_ID if info is None else info.network_id
-    path = _wallet_file(where)
-    if path.exists():
-        return read_key_file(path).address(network_id).bech32, None
-    key = PaymentKey.generate()
-    made = NewWallet(key, key.address(network_id).bech32)
-    return made.address, made
-
-
-def _wallet_file(where: paths.Paths) -> Path:
-    return where.wallets_dir / f"{PROVIDER_WALLET}.skey"
-
-
-def _changes(before: Config | None, after: Config) -> tuple[str, ...]:
-    """Say what will be written: all of it the first time, later what is new."""
-    lines = []
-    for section in fields(Config):
-        old, new = getattr(before, section.name, None), getattr(after, section.name)
-        for key in fields(new):
-            was, now = getattr(old, key.name, None), getattr(new, key.name)
-            if was != now:
-                was_text = "" if before is None else f" (was {was})"
-                lines.append(f"{section.name}.{key.name} = {now}{was_text}")
-    return tuple(lines) or ("nothing changes",)
-
-
-def _make_keys(where: paths.Paths, new_wallet: NewWallet | None) -> None:
-    """Write the keys that are not there yet; onboarding again keeps them."""
-    from nunet_dms.cardano.keys import PaymentKey, write_key_file  # noqa: PLC0415 - nacl
-    from nunet_dms.protocol.keys import SigningKey, write_signing_key  # noqa: PLC0415 - as above
-
-    where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if new_wallet is not None:
-        write_key_file(_wallet_file(where), new_wallet.key)
-    if not where.identity_key.exists():
-        write_signing_key(where.identity_key, SigningKey.generate())
-    if not where.settlement_key.exists():
-        write_key_file(where.settlement_key, PaymentKey.generate())
+    render.progress("proving the container engine with a test container")
+    proof = prove(where)
+    render.progress(f"it holds jobs to their limits ({len(proof.checks)} checks)")
+    return len(proof.checks)
 
 
 def _start(where: paths.Paths, before: Config | None, after: Config) -> Started:
@@ -297,7 +194,39 @@ def _start(where: paths.Paths, before: Config | None, after: Config) -> Started:
     return start_worker(where)
 
 
-def _facts(where: paths.Paths, settings: Config, started: Started | None) -> Onboarded:
+def _judged(decided: Plan) -> render.Shown:
+    """Return the whole verdict of a dry run."""
+    seen, settings = decided.survey, decided.settings
+    found = seen.found
+    facts = Judged(
+        would_onboard=not seen.refusals,
+        profiles=tuple(map(verdict_facts, seen.verdicts)),
+        cpu_mhz=settings.capacity.cpu_mhz,
+        ram_mb=settings.capacity.ram_mb,
+        disk_mb=settings.capacity.disk_mb,
+        core_mhz=settings.capacity.core_mhz,
+        total_mhz=seen.room.total_mhz,
+        total_ram_mb=seen.room.ram_mb,
+        free_disk_mb=seen.room.disk_free_mb,
+        platform=found.virtualization.kind.value,
+        hypervisor=found.virtualization.hypervisor,
+        engine=found.engine.version if found.engine.answers else found.engine.problem,
+        oracle_url=seen.contact.url,
+        oracle_answers=seen.contact.info is not None,
+        changes=decided.changes,
+    )
+    tables = tuple(part for verdict in seen.verdicts for part in verdict_parts(verdict))
+    word = "would be refused" if seen.refusals else "would be onboarded"
+    text = (*tables, f"this machine {word}; nothing was written", *decided.words)
+    return render.Shown("nunet.onboard.verdict/1", asdict(facts), text)
+
+
+def _facts(where: paths.Paths, decided: Plan, started: Started | None, checks: int) -> Onboarded:
+    from nunet_dms.protocol.keys import fingerprint_of  # noqa: PLC0415 - nacl
+    from nunet_dms.provider.keys import wallet_file_of  # noqa: PLC0415 - as above
+    from nunet_dms.provider.onboarding import cautions  # noqa: PLC0415 - as above
+
+    settings = decided.settings
     key = settings.oracle.ticket_key
     return Onboarded(
         config_file=str(where.config_file),
@@ -306,21 +235,13 @@ def _facts(where: paths.Paths, settings: Config, started: Started | None) -> Onb
         disk_mb=settings.capacity.disk_mb,
         core_mhz=settings.capacity.core_mhz,
         oracle_url=settings.oracle.url,
-        oracle_fingerprint=_fingerprint(key) if key else "",
+        oracle_fingerprint=fingerprint_of(key) if key else "",
         wallet=settings.wallet.address,
-        wallet_file=_own_wallet_file(where, settings.wallet.address),
+        wallet_file=wallet_file_of(where, settings.wallet.address),
         worker_pid=started.pid if started else None,
+        warnings=cautions(decided.survey.verdicts),
+        engine_checks=checks,
     )
-
-
-def _own_wallet_file(where: paths.Paths, address: str) -> str:
-    """Return the file whose key is paid at `address`; empty if the key lies elsewhere."""
-    from nunet_dms.cardano.address import parse_address  # noqa: PLC0415 - nacl
-    from nunet_dms.cardano.keys import read_key_file  # noqa: PLC0415 - as above
-
-    path = _wallet_file(where)
-    is_ours = path.exists() and read_key_file(path).key_hash == parse_address(address).payment_hash
-    return str(path) if is_ours else ""
 
 
 def _lines(facts: Onboarded, started: Started | None) -> tuple[str, ...]:

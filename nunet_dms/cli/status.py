@@ -10,17 +10,21 @@ import typer
 
 from nunet_dms import config, paths
 from nunet_dms.cli import render
+from nunet_dms.cli.idle import IdleReason, idle_reasons
+from nunet_dms.cli.times import clock_time
 from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import NOT_YET, OK, Capacity, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, Capacity, MissedRow, NoteRow, WorkerRow
 from nunet_dms.node.states import RESERVING, State
 
 STALE_AFTER_S = 120
 """A worker writes about itself every few seconds; one that has not for so long hangs."""
 UNKNOWN = "unknown"
 DEGRADED = "degraded"
+RESTING = "resting"
+"""Nothing is wrong; the owner wants no new jobs just now."""
 NOTHING = Capacity(0, 0, 0)
 
 app = typer.Typer()
@@ -41,6 +45,9 @@ class Seen:
     """Jobs that are admitted but do not run yet."""
     outbox_waiting: int = 0
     earned: int = 0
+    missed: tuple[MissedRow, ...] = ()
+    notes: tuple[NoteRow, ...] = ()
+    """What changed in the machine lately, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +83,9 @@ class Status:
     jobs_coming: int
     outbox_waiting: int
     earned: int
+    idle: tuple[IdleReason, ...]
+    missed: tuple[MissedRow, ...]
+    machine_notes: tuple[NoteRow, ...]
 
 
 @app.command()
@@ -118,6 +128,8 @@ def look(where: paths.Paths) -> Seen:
                 coming=len(jobs) - running,
                 outbox_waiting=journal.outbox_waiting(),
                 earned=journal.earned(),
+                missed=journal.missed(),
+                notes=journal.machine_notes(),
             )
         except sqlite3.OperationalError:
             # A worker that starts for the first time has made the file but not yet its tables.
@@ -145,8 +157,10 @@ def _judge_word(row: WorkerRow, now_s: float) -> Health:
             return Health("unreachable", f"{name}: {state}", ExitCode.UNREACHABLE)
     if not row.ready:
         return Health(DEGRADED, "the worker is starting or stopping", ExitCode.DEGRADED)
+    if row.rests:
+        return Health(RESTING, row.hold_note, ExitCode.FINE)
     if not row.accepting:
-        why = f"no new jobs are taken: {row.note or 'no reason given'}"
+        why = f"no new jobs are taken: {row.hold_note or row.note or 'no reason given'}"
         return Health(DEGRADED, why, ExitCode.DEGRADED)
     return Health(OK, "", ExitCode.FINE)
 
@@ -162,6 +176,7 @@ def _check(where: paths.Paths, now_s: float) -> int:
         seen = Seen(None, None)
     if health.code is ExitCode.FINE:
         line = f"ok: worker {seen.pid} runs {seen.running} jobs, {seen.outbox_waiting} reports wait"
+        line += f"; {health.reason}" if health.reason else ""
     else:
         line = health.reason
     facts = {"health": health.state, "reason": health.reason}
@@ -193,6 +208,9 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         jobs_coming=seen.coming,
         outbox_waiting=seen.outbox_waiting,
         earned=seen.earned,
+        idle=idle_reasons(row, seen.missed, seen.running + seen.coming),
+        missed=seen.missed,
+        machine_notes=seen.notes,
     )
 
 
@@ -225,6 +243,11 @@ def _lines(status: Status) -> tuple[str, ...]:
     ]
     if status.health == DEGRADED:
         lines.append(f"degraded  {status.reason}")
+    lines += [f"{'idle' if not n else '':9} {why.text}" for n, why in enumerate(status.idle)]
+    lines += [
+        f"{'machine' if not n else '':9} {clock_time(note.at_ms / 1000)}  {note.text}"
+        for n, note in enumerate(status.machine_notes)
+    ]
     return tuple(lines)
 
 

@@ -47,7 +47,7 @@ def test_every_command_has_help(entry: cli_main.Entry, nunet: Callable[..., Said
         (("stauts",), "No such command 'stauts'. Did you mean status?"),
         (("xyzzy",), "No such command 'xyzzy'."),
         (("--nonsense",), "No such option"),
-        (("onboard",), "Missing option"),
+        (("onboard",), "--cpu and --ram are needed"),
         (("onboard", "--cpu", "4.5", "--ram", "1"), "Invalid value"),
         (("jobs", "show"), "Missing argument"),
         (("status", "extra"), "unexpected extra argument"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,12 +15,21 @@ from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.keys import PaymentKey, read_key_file
 from nunet_dms.cli import onboard
 from nunet_dms.cli.worker import Started, Stopped
-from nunet_dms.machine.cpu import CpuFacts
+from nunet_dms.errors import EngineUnreachableError
 from nunet_dms.machine.disk import DiskFacts
+from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.memory import MemoryFacts
+from nunet_dms.machine.network import SpeedFacts
+from nunet_dms.node.pause import Pause, write_pause
+from nunet_dms.node.proof import Proof
+from nunet_dms.node.proof_values import ProofCheck
+from nunet_dms.node.speed_file import read_speed
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import SigningKey, fingerprint_of, read_signing_key
+from nunet_dms.provider import onboarding
+from nunet_dms.provider.first_contact import Contact
+from tests.unit.machine_world import fingerprint, with_card
 
 Nunet = Callable[..., Said]
 
@@ -42,25 +51,50 @@ MAINNET_WALLET = PaymentKey.from_seed(bytes(32)).address(1).bech32
 OFFER = ("onboard", "--cpu", "4000", "--ram", "2000")
 
 
+FAST = SpeedFacts(down_kbps=90_000, up_kbps=20_000, measured_s=1)
+
+
 @dataclasses.dataclass
 class World:
-    """The machine, the Oracle and the worker that onboarding meets."""
+    """The machine, the Oracle, the engine and the worker that onboarding meets."""
 
     info: OracleInfo | None = None
     core_mhz: int | None = 2500
+    ram_mb: int | None = 8000
     free_disk_mb: int = 100_000
+    speed: SpeedFacts | None = FAST
+    escapes: bool = False
+    engine_away: bool = False
     asked: list[str] = dataclasses.field(default_factory=list)
     did: list[str] = dataclasses.field(default_factory=list)
+
+    def machine(self, speed: SpeedFacts | None) -> Fingerprint:
+        found = fingerprint()
+        cpu = dataclasses.replace(found.cpu, core_mhz=self.core_mhz)
+        disk = DiskFacts(200_000, self.free_disk_mb)
+        memory = MemoryFacts(self.ram_mb, self.ram_mb)
+        return dataclasses.replace(found, cpu=cpu, memory=memory, disk=disk, speed=speed)
 
 
 @pytest.fixture(autouse=True)
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """Four cores of 2500 MHz, 8000 MB; no Oracle answers; no process is started."""
+    """Four cores of 2500 MHz, 8000 MB; no Oracle answers; no container or process is started."""
     world = World()
 
-    def ask(url: str) -> tuple[OracleInfo | None, str]:
+    def ask(url: str) -> Contact:
         world.asked.append(url)
-        return world.info, "" if world.info else "nothing listens there"
+        return Contact(url, world.info, "" if world.info else "nothing listens there")
+
+    def measure(_url: str) -> tuple[SpeedFacts | None, str]:
+        world.did.append("measure")
+        return world.speed, "" if world.speed else "the line broke"
+
+    def prove(_place: Path) -> Proof:
+        world.did.append("prove")
+        if world.engine_away:
+            raise EngineUnreachableError("cannot reach Docker: no socket")
+        check = ProofCheck("memory", not world.escapes, "64 MB", "128 MB", "jobs share the RAM")
+        return Proof((check,), 1.0)
 
     def start(where: Paths) -> Started:
         world.did.append("start")
@@ -70,10 +104,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
         world.did.append("stop")
         return Stopped(None, 0)
 
-    monkeypatch.setattr(onboard, "read_cpu", lambda: CpuFacts("x", 4, world.core_mhz, "here"))
-    monkeypatch.setattr(onboard, "read_memory", lambda: MemoryFacts(8000, 7000))
-    monkeypatch.setattr(onboard, "read_disk", lambda _: DiskFacts(200_000, world.free_disk_mb))
-    monkeypatch.setattr(onboard, "_ask_oracle", ask)
+    monkeypatch.setattr(
+        onboarding, "take_fingerprint", lambda _at, _now, speed: world.machine(speed)
+    )
+    monkeypatch.setattr(onboard, "read_cpu", lambda: world.machine(None).cpu)
+    monkeypatch.setattr(onboard, "read_memory", lambda: world.machine(None).memory)
+    monkeypatch.setattr(onboarding, "ask_oracle", ask)
+    monkeypatch.setattr(onboarding, "measure_line", measure)
+    monkeypatch.setattr(onboarding, "prove_engine", prove)
     monkeypatch.setattr(onboard, "start_worker", start)
     monkeypatch.setattr(onboard, "stop_worker", stop)
     return world
@@ -125,7 +163,7 @@ def test_keys_are_made_once_and_closed_to_others(nunet: Nunet, home: Paths) -> N
         ((*OFFER[1:], "--disk", "90001"), "--disk 90001: it must be from 1 to 90000 MB"),
         ((*OFFER[1:], "--disk", "0"), "--disk 0: it must be from 1 to 90000 MB"),
         ((*OFFER[1:], "--core-mhz", "-5"), "--core-mhz -5: it must be at least 1"),
-        ((*OFFER[1:], "--core-mhz", "100"), "--cpu 4000: it must be from 40 to 360"),
+        ((*OFFER[1:], "--core-mhz", "600"), "--cpu 4000: it must be from 240 to 2160"),
     ],
 )
 def test_what_the_machine_does_not_have_is_refused_with_both_bounds(
@@ -157,9 +195,9 @@ def test_a_machine_that_hides_its_rate_must_be_told_it(
 def test_little_disk_is_no_obstacle_and_half_of_it_is_offered(
     nunet: Nunet, home: Paths, world: World
 ) -> None:
-    world.free_disk_mb = 3000
+    world.free_disk_mb = 12_000
     assert nunet(*OFFER).code == 0
-    assert config.load(home.config_file).capacity.disk_mb == 1500
+    assert config.load(home.config_file).capacity.disk_mb == 6000
 
 
 @pytest.mark.parametrize(
@@ -279,6 +317,7 @@ def test_the_first_price_is_one_token_whatever_its_decimals(
     assert nunet(*OFFER).code == 0
     assert config.load(home.config_file).price.per_ghz_hour == price
     assert config.load(home.config_file).price.per_ram_gb_hour >= 1
+    assert config.load(home.config_file).price.per_gpu_hour == min(10 * price, 10**12)
 
 
 def test_onboarding_again_shows_and_makes_only_what_changes(
@@ -289,8 +328,8 @@ def test_onboarding_again_shows_and_makes_only_what_changes(
     path.write_text(path.read_text().replace("per_ghz_hour = 1000000", "per_ghz_hour = 9 # mine"))
     world.core_mhz = 2612  # as a clock that goes up and down would have it
     said = nunet("onboard", "--cpu", "5000", "--ram", "2000")
-    assert said.err.splitlines()[0] == "capacity.cpu_mhz = 5000 (was 4000)"
-    assert len(said.err.splitlines()) == 2
+    changed = [line for line in said.err.splitlines() if " = " in line]
+    assert changed == ["capacity.cpu_mhz = 5000 (was 4000)"]
     settings = config.load(path)
     assert dataclasses.replace(settings.capacity, cpu_mhz=0) == config.CapacityConfig(
         cpu_mhz=0, ram_mb=2000, disk_mb=5000, core_mhz=2500
@@ -304,9 +343,9 @@ def test_a_worker_is_restarted_only_for_new_settings(nunet: Nunet, world: World)
     nunet(*OFFER)
     world.did.clear()
     assert "nothing changes\n" in nunet(*OFFER).err
-    assert world.did == ["start"]
+    assert world.did == ["prove", "start"]
     nunet("onboard", "--cpu", "5000", "--ram", "2000")
-    assert world.did == ["start", "stop", "start"]
+    assert world.did == ["prove", "start", "prove", "stop", "start"]
 
 
 def test_no_start_writes_the_settings_only(nunet: Nunet, home: Paths, world: World) -> None:
@@ -336,6 +375,8 @@ def test_the_json_has_its_schema_and_every_fact(nunet: Nunet, home: Paths, world
         "wallet": WALLET,
         "wallet_file": "",
         "worker_pid": 4711,
+        "warnings": [],
+        "engine_checks": 1,
     }
 
 
@@ -344,9 +385,9 @@ class TestAtATerminal:
 
     @pytest.fixture(autouse=True)
     def answers(self, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-        answers: dict[str, object] = {"wallet": "", "sure": True}
+        answers: dict[str, object] = {"MHz": "", "MB": "", "Cardano": "", "sure": True}
         monkeypatch.setattr(onboard.render, "can_ask", lambda: True)
-        monkeypatch.setattr(onboard.render, "ask", lambda _: answers["wallet"])
+        monkeypatch.setattr(onboard.render, "ask", lambda text: answers[text.split()[0]])
         monkeypatch.setattr(onboard.render, "confirm", lambda _: answers["sure"])
         return answers
 
@@ -361,10 +402,36 @@ class TestAtATerminal:
         assert nothing_is_written(home)
         assert world.did == []
 
+    def test_the_machine_is_shown_and_half_of_it_proposed(self, nunet: Nunet, home: Paths) -> None:
+        said = nunet("onboard")
+        assert said.code == 0
+        assert "4 cores of 2500 MHz are 10000 MHz\n" in said.err
+        assert "8000 MB RAM, 100000 MB disk free\n" in said.err
+        capacity = config.load(home.config_file).capacity
+        assert (capacity.cpu_mhz, capacity.ram_mb) == (5000, 4000)
+
+    def test_what_is_typed_is_offered(
+        self, nunet: Nunet, home: Paths, answers: dict[str, object]
+    ) -> None:
+        answers["MHz"], answers["MB"] = "3000", "1500"
+        assert nunet("onboard").code == 0
+        capacity = config.load(home.config_file).capacity
+        assert (capacity.cpu_mhz, capacity.ram_mb) == (3000, 1500)
+
+    @pytest.mark.parametrize("answer", ["half", "-3", "4.5", "١٢"])
+    def test_what_is_no_whole_number_is_asked_again_and_then_given_up(
+        self, answer: str, nunet: Nunet, home: Paths, answers: dict[str, object]
+    ) -> None:
+        answers["MHz"] = answer
+        said = nunet("onboard")
+        assert said.code == 2
+        assert said.err.count("is not a whole number") == 3
+        assert nothing_is_written(home)
+
     def test_an_address_may_be_typed_in(
         self, nunet: Nunet, home: Paths, answers: dict[str, object]
     ) -> None:
-        answers["wallet"] = WALLET
+        answers["Cardano"] = WALLET
         assert nunet(*OFFER).code == 0
         assert config.load(home.config_file).wallet.address == WALLET
 
@@ -373,8 +440,234 @@ class TestAtATerminal:
         assert (home.wallets_dir / "provider.skey").exists()
 
     def test_yes_means_that_nobody_is_asked(self, nunet: Nunet, answers: dict[str, object]) -> None:
-        answers["sure"], answers["wallet"] = False, "nonsense"
+        answers["sure"], answers["Cardano"] = False, "nonsense"
         assert nunet(*OFFER, "--yes").code == 0
+
+
+class TestRequirements:
+    """A machine below the minimum is refused by name; below the recommendation it is warned."""
+
+    @pytest.mark.parametrize(
+        ("changes", "why", "cure"),
+        [
+            ({"ram_mb": 3000}, "RAM is 3.145 GB, at least 4 GB is needed", "add some"),
+            ({"core_mhz": 400}, "CPU is 1.6 GHz, at least 2 GHz is needed", "--core-mhz 2400"),
+            ({"free_disk_mb": 9000}, "free disk is 9.437 GB, at least 10 GB", "free some"),
+            ({"info": INFO, "speed": SpeedFacts(3999, 1, 1)},
+             "download is 3.999 Mbps, at least 4 Mbps is needed", "--skip-speed-test"),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("words", [OFFER, (*OFFER, "--yes"), ("onboard", "--yes")])
+    def test_too_little_is_refused_naming_figure_need_and_cure(
+        self, words: tuple[str, ...], changes: dict[str, object], why: str, cure: str,
+        nunet: Nunet, home: Paths, world: World,
+    ) -> None:  # fmt: skip
+        for name, value in changes.items():
+            setattr(world, name, value)
+        said = nunet(*words)
+        assert (said.code, said.out) == (8, "")
+        assert why in said.err
+        assert cure in said.err
+        assert nothing_is_written(home)
+        assert "prove" not in world.did
+
+    def test_everything_that_is_too_little_is_named_at_once(
+        self, nunet: Nunet, world: World
+    ) -> None:
+        world.ram_mb, world.free_disk_mb = 3000, 9000
+        said = nunet(*OFFER)
+        assert "RAM is" in said.err
+        assert "free disk is" in said.err
+
+    def test_below_the_recommendation_is_a_warning_and_goes_on(
+        self, nunet: Nunet, world: World
+    ) -> None:
+        world.ram_mb = 6000
+        said = nunet(*OFFER, "--json")
+        assert said.code == 0
+        assert "RAM is 6.291 GB, 8-16 GB is recommended\n" in said.err
+        assert "RAM is 6.291 GB, 8-16 GB is recommended" in json.loads(said.out)["warnings"]
+
+    def test_a_card_in_a_machine_that_may_not_use_it_is_said_and_is_no_obstacle(
+        self, nunet: Nunet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        weak = with_card(vram_mb=2000)
+        monkeypatch.setattr(onboarding, "take_fingerprint", lambda *_: weak)
+        said = nunet(*OFFER)
+        assert said.code == 0
+        assert "GPU jobs: refused: GPU memory is 2.097 GB, at least 4 GB is needed\n" in said.err
+
+
+class TestTheLine:
+    """How fast the line to the Oracle is: measured against the Oracle itself, or not at all."""
+
+    def test_it_is_measured_and_kept(self, nunet: Nunet, home: Paths, world: World) -> None:
+        world.info = INFO
+        assert nunet(*OFFER).code == 0
+        assert "measure" in world.did
+        assert read_speed(home.speed_file) == FAST
+
+    def test_it_is_not_measured_where_its_owner_does_not_want_it(
+        self, nunet: Nunet, home: Paths, world: World
+    ) -> None:
+        world.info = INFO
+        assert nunet(*OFFER, "--skip-speed-test").code == 0
+        assert "measure" not in world.did
+        assert not home.speed_file.exists()
+
+    def test_without_an_oracle_it_is_unknown_and_that_is_said(
+        self, nunet: Nunet, world: World
+    ) -> None:
+        said = nunet(*OFFER)
+        assert said.code == 0
+        assert "download could not be found out; at least 4 Mbps needed\n" in said.err
+        assert "measure" not in world.did
+
+    def test_a_line_that_breaks_is_told_and_refuses_nobody(
+        self, nunet: Nunet, world: World
+    ) -> None:
+        world.info, world.speed = INFO, None
+        said = nunet(*OFFER)
+        assert said.code == 0
+        assert "the line was not measured: the line broke\n" in said.err
+
+
+class TestTheEngine:
+    """A test container proves it before the machine goes online."""
+
+    def test_an_engine_that_lets_a_job_out_of_its_limits_is_refused(
+        self, nunet: Nunet, home: Paths, world: World
+    ) -> None:
+        world.escapes = True
+        said = nunet(*OFFER)
+        assert (said.code, said.out) == (7, "")
+        assert "memory: asked 64 MB, seen 128 MB" in said.err
+        assert "jobs share the RAM" in said.err
+        assert nothing_is_written(home)
+        assert "start" not in world.did
+
+    def test_without_an_engine_the_machine_does_not_go_online(
+        self, nunet: Nunet, home: Paths, world: World
+    ) -> None:
+        world.engine_away = True
+        said = nunet(*OFFER)
+        assert said.code == 6
+        assert nothing_is_written(home)
+
+    def test_settings_alone_need_none(self, nunet: Nunet, world: World) -> None:
+        world.engine_away = True
+        assert nunet(*OFFER, "--no-start").code == 0
+
+
+class TestDryRun:
+    """The whole verdict for people and scripts; nothing is written, started or proven."""
+
+    @pytest.fixture(autouse=True)
+    def untouched(self, home: Paths, world: World) -> Iterator[None]:
+        yield
+        assert nothing_is_written(home)
+        assert not {"start", "stop", "prove"} & set(world.did)
+
+    def test_it_proposes_half_and_needs_no_options(self, nunet: Nunet) -> None:
+        said = json.loads(nunet("onboard", "--dry-run", "--json").out)
+        assert said["schema"] == "nunet.onboard.verdict/1"
+        assert said["would_onboard"] is True
+        assert (said["cpu_mhz"], said["ram_mb"], said["core_mhz"]) == (5000, 4000, 2500)
+        assert (said["total_mhz"], said["total_ram_mb"]) == (10_000, 8000)
+        assert "capacity.cpu_mhz = 5000" in said["changes"]
+
+    def test_its_rows_have_what_was_found_beside_what_is_needed(
+        self, nunet: Nunet, world: World
+    ) -> None:
+        world.info = INFO
+        (cpu,) = json.loads(nunet("onboard", "--dry-run", "--json").out)["profiles"]
+        assert (cpu["profile"], cpu["verdict"], cpu["refusals"]) == ("cpu", "fine", [])
+        assert cpu["rows"][0] == {
+            "figure": "cpu_mhz",
+            "unit": "MHz",
+            "found": 10_000,
+            "minimum": 2000,
+            "recommended": 3500,
+            "level": "fine",
+        }
+
+    def test_a_machine_that_would_be_refused_exits_8_with_the_same_json(
+        self, nunet: Nunet, world: World
+    ) -> None:
+        world.ram_mb = 3000
+        said = nunet("onboard", "--dry-run", "--json")
+        facts = json.loads(said.out)
+        assert said.code == 8
+        assert facts["would_onboard"] is False
+        assert facts["profiles"][0]["refusals"] == ["RAM is 3.145 GB, at least 4 GB is needed"]
+
+    def test_people_see_a_table_and_the_last_word(self, nunet: Nunet, world: World) -> None:
+        world.info = INFO
+        said = nunet("onboard", "--dry-run")
+        assert said.code == 0
+        assert said.out.startswith(
+            """\
+CPU jobs: fine
+REQUIREMENT  FOUND      MINIMUM  RECOMMENDED  VERDICT
+CPU          10 GHz     2 GHz    3.5 GHz      fine
+RAM          8.388 GB   4 GB     8-16 GB      fine
+free disk    104.86 GB  10 GB    20 GB        fine
+download     90 Mbps    4 Mbps   10 Mbps      fine
+this machine would be onboarded; nothing was written
+"""
+        )
+
+    def test_a_share_out_of_bounds_is_an_error_here_too(self, nunet: Nunet) -> None:
+        said = nunet("onboard", "--dry-run", "--cpu", "9999", "--ram", "2000")
+        assert (said.code, said.out) == (2, "")
+        assert "it must be from 1000 to 9000" in said.err
+
+
+class TestUnattended:
+    """Nobody sits there: nothing is ever asked."""
+
+    def test_what_is_missing_is_an_error_that_proposes_half(
+        self, nunet: Nunet, home: Paths
+    ) -> None:
+        said = nunet("onboard")
+        assert (said.code, said.out) == (2, "")
+        assert "half of this machine: --cpu 5000 --ram 4000; to take half: --yes" in said.err
+        assert nothing_is_written(home)
+
+    def test_yes_takes_half(self, nunet: Nunet, home: Paths) -> None:
+        assert nunet("onboard", "--yes").code == 0
+        capacity = config.load(home.config_file).capacity
+        assert (capacity.cpu_mhz, capacity.ram_mb) == (5000, 4000)
+
+    def test_yes_keeps_what_was_offered_before(self, nunet: Nunet, home: Paths) -> None:
+        nunet(*OFFER)
+        assert nunet("onboard", "--yes").code == 0
+        capacity = config.load(home.config_file).capacity
+        assert (capacity.cpu_mhz, capacity.ram_mb) == (4000, 2000)
+
+    def test_a_machine_that_hides_its_memory_is_an_error(self, nunet: Nunet, world: World) -> None:
+        world.ram_mb = None
+        assert nunet(*OFFER).code == 2
+
+    def test_prices_and_hours_are_options(self, nunet: Nunet, home: Paths) -> None:
+        words = ("--price-ghz-hour", "5", "--price-ram-gb-hour", "6", "--price-gpu-hour", "7")
+        assert nunet(*OFFER, *words, "--hours", "sat-sun").code == 0
+        settings = config.load(home.config_file)
+        assert settings.price == config.PriceConfig(
+            per_ghz_hour=5, per_ram_gb_hour=6, per_gpu_hour=7
+        )
+        assert settings.availability.hours == "sat-sun"
+
+    def test_hours_that_make_no_sense_are_refused(self, nunet: Nunet, home: Paths) -> None:
+        said = nunet(*OFFER, "--hours", "someday")
+        assert said.code == 2
+        assert "someday" in said.err
+        assert nothing_is_written(home)
+
+    def test_onboarding_ends_a_pause_for_leaving(self, nunet: Nunet, home: Paths) -> None:
+        write_pause(home.pause_file, Pause(0, offboarding=True))
+        assert nunet(*OFFER).code == 0
+        assert not home.pause_file.exists()
 
 
 def test_no_secret_is_said(nunet: Nunet, home: Paths) -> None:

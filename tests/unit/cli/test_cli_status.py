@@ -13,6 +13,7 @@ from cli_world import ADDRESS, JOB, OTHER_JOB, Said, admit, word
 
 from nunet_dms.cli import status
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.rows import MachineRow, MissedRow
 from nunet_dms.node.states import State
 from nunet_dms.paths import Paths
 
@@ -79,6 +80,9 @@ def test_the_json_is_the_same_facts_under_a_schema(
         "jobs_coming": 1,
         "outbox_waiting": 0,
         "earned": 0,
+        "idle": [],
+        "missed": [],
+        "machine_notes": [],
     }
 
 
@@ -94,6 +98,12 @@ def test_the_json_is_the_same_facts_under_a_schema(
          "the worker is starting or stopping"),
         ({"accepting": False, "note": "draining"}, 5, "no new jobs are taken: draining"),
         ({"accepting": False}, 5, "no new jobs are taken: no reason given"),
+        ({"accepting": False, "hold": "disk_low", "hold_note": "no room"}, 5,
+         "no new jobs are taken: no room"),
+        ({"accepting": False, "hold": "paused", "hold_note": "paused by its owner"}, 0,
+         f"ok: worker {os.getpid()} runs 0 jobs, 0 reports wait; paused by its owner"),
+        ({"accepting": False, "hold": "off_hours", "hold_note": "shut", "oracle_state": "down"}, 6,
+         "Oracle: down"),
         ({"pid": 1}, 5, "the worker is just starting"),
     ],
 )  # fmt: skip
@@ -173,6 +183,30 @@ def test_waiting_reports_are_shown(nunet: Nunet, journal: Journal) -> None:
     said = nunet("status")
     assert "jobs      0 running, 1 starting, 1 reports wait for the Oracle\n" in said.out
     assert said.out.endswith("degraded  no new jobs are taken: the Oracle refused\n")
+
+
+@pytest.mark.usefixtures("lock")
+def test_an_idle_machine_says_why_and_what_changed_in_it(nunet: Nunet, journal: Journal) -> None:
+    journal.write_worker(word(accepting=False, hold="paused", hold_note="paused by its owner"))
+    journal.write_missed((MissedRow("cpu", 2, 70), MissedRow("dearer", 1, 5)))
+    journal.write_machine(MachineRow(1, b"{}"), ("RAM shrank from 8000 to 4000 MB",))
+    said = nunet("status")
+    assert said.code == 0
+    assert said.out.endswith(
+        """\
+idle      paused by its owner
+          2 requests within a day asked for more CPU than was free, worth 70 base units\
+ (to change it: nunet config set capacity.cpu_mhz MHZ)
+          1 request within a day went to a cheaper node, worth 5 base units\
+ (to change it: nunet config set price.per_ghz_hour UNITS)
+machine   2023-11-14 22:13:20 +0000  RAM shrank from 8000 to 4000 MB
+"""
+    )
+    facts = json.loads(nunet("status", "--json").out)
+    assert (facts["health"], facts["accepting"]) == ("resting", False)
+    assert [why["code"] for why in facts["idle"]] == ["paused", "missed_cpu", "missed_dearer"]
+    assert facts["missed"][0] == {"reason": "cpu", "count": 2, "would_pay": 70}
+    assert facts["machine_notes"][0]["text"] == "RAM shrank from 8000 to 4000 MB"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,165 @@
+"""`nunet offboard`: finish what is in hand, stop, and leave; keys and history stay."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from nunet_dms import config, paths
+from nunet_dms.cli import render
+from nunet_dms.cli.worker import stop_worker
+from nunet_dms.errors import DegradedError, UsageError, WorkerNotRunningError
+from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.lock import holder
+from nunet_dms.node.pause import Pause, lift_pause, write_pause
+from nunet_dms.node.rows import JobRow
+from nunet_dms.node.states import RESERVING
+
+LOOK_EVERY_S = 0.5
+FORCED_WAIT_S = 60.0
+"""For jobs that were told to stop to end, and their reports to reach the Oracle."""
+KEPT_SUFFIX = ".offboarded"
+"""The settings stay beside their old place, for whoever wants to look something up."""
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class Offboarded:
+    """The facts of `nunet offboard --json`, schema nunet.offboard/1."""
+
+    settings_kept_in: str
+    keys_deleted: bool
+    jobs_left: int
+    """Open jobs that were not waited for; only with --force."""
+
+
+@app.command()
+def offboard(
+    timeout_s: float | None = typer.Option(None, "--timeout", min=0, help="Seconds to wait."),
+    force: bool = typer.Option(False, "--force", help="Stop jobs; their requesters are repaid."),
+    delete_keys: bool = typer.Option(False, "--delete-keys", help="Delete this node's identity."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask."),
+    as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
+) -> None:
+    """Take no new jobs, wait until all are paid, stop the worker, take the settings away.
+
+    Interrupted, it goes on where it was when it is typed again; `nunet resume` takes it back.
+    The wallet, the keys and the history of jobs stay. Example: nunet offboard --yes
+    """
+    where = paths.resolve()
+    config.load(where.config_file)
+    _confirm(delete_keys=delete_keys, yes=yes)
+    write_pause(where.pause_file, Pause(int(time.time()), offboarding=True))
+    if force:
+        _stop_jobs(where)
+    left = _wait_for_jobs(where, FORCED_WAIT_S if force else timeout_s, force=force)
+    if left and not (force and _nothing_runs(left)):
+        raise DegradedError(
+            f"cannot offboard yet: {_words_on(left)}",
+            hint="no new jobs are taken meanwhile; type it again to wait on, --force to leave now,"
+            " or: nunet resume",
+        )
+    if left and delete_keys:
+        raise UsageError(
+            f"cannot delete the keys: {_words_on(left)}, and without the keys nobody is paid",
+            hint="leave out --delete-keys, or wait until they are settled",
+        )
+    stop_worker(where)
+    facts = _leave(where, left, delete_keys=delete_keys)
+    render.show(render.Shown("nunet.offboard/1", facts, _lines(facts, where)), as_json)
+
+
+def _confirm(*, delete_keys: bool, yes: bool) -> None:
+    if yes:
+        return
+    what = "Leave and delete this node's keys?" if delete_keys else "Finish all jobs and leave?"
+    if not render.can_ask():
+        raise UsageError("cannot offboard: nobody can be asked here", hint="if you are sure: --yes")
+    if not render.confirm(what):
+        raise UsageError("nothing was changed", hint="to skip the question: --yes")
+
+
+def _open_jobs(where: paths.Paths) -> tuple[JobRow, ...]:
+    if not where.journal.exists():
+        return ()
+    with JournalReader(where.journal) as journal:
+        return journal.open_jobs()
+
+
+def _stop_jobs(where: paths.Paths) -> None:
+    """Leave a wish to stop every job that runs or is coming, as `nunet jobs cancel` does."""
+    where.cancel_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for job in _open_jobs(where):
+        if job.state in RESERVING:
+            (where.cancel_dir / job.job_id).touch(mode=0o600)
+
+
+def _wait_for_jobs(
+    where: paths.Paths, timeout_s: float | None, *, force: bool
+) -> tuple[JobRow, ...]:
+    """Return when no job is open, or with those that are when time is over.
+
+    With `force`, jobs that only wait for their payout are not waited for where no worker runs.
+    Raises WorkerNotRunningError when nobody is there to finish the others.
+    """
+    ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+    pause, told = threading.Event(), ""
+    while jobs := _open_jobs(where):
+        if holder(where.lock_file) is None:
+            if force and _nothing_runs(jobs):
+                break
+            raise WorkerNotRunningError(
+                f"cannot offboard: {_words_on(jobs)}, and no worker runs to finish them",
+                hint="type: nunet worker start, then nunet offboard",
+            )
+        if ends_s is not None and time.monotonic() >= ends_s:
+            break
+        if (words := _words_on(jobs)) != told:
+            render.progress(f"waiting: {words}")
+            told = words
+        pause.wait(LOOK_EVERY_S)
+    return jobs
+
+
+def _nothing_runs(jobs: tuple[JobRow, ...]) -> bool:
+    return not any(job.state in RESERVING for job in jobs)
+
+
+def _words_on(jobs: tuple[JobRow, ...]) -> str:
+    running = sum(job.state in RESERVING for job in jobs)
+    waiting = len(jobs) - running
+    parts = []
+    if running:
+        parts.append(f"{running} job{'s' if running > 1 else ''} in hand")
+    if waiting:
+        parts.append(f"{waiting} to be reported or paid")
+    return ", ".join(parts)
+
+
+def _leave(where: paths.Paths, left: tuple[JobRow, ...], *, delete_keys: bool) -> Offboarded:
+    kept = Path(f"{where.config_file}{KEPT_SUFFIX}")
+    where.config_file.replace(kept)
+    lift_pause(where.pause_file)
+    if delete_keys:
+        for key in (where.identity_key, where.settlement_key):
+            key.unlink(missing_ok=True)
+    return Offboarded(str(kept), delete_keys, len(left))
+
+
+def _lines(facts: Offboarded, where: paths.Paths) -> tuple[str, ...]:
+    lines = [f"offboarded; the settings are kept in {facts.settings_kept_in}"]
+    if facts.keys_deleted:
+        lines.append(f"the node's keys are deleted; wallets stay in {where.wallets_dir}")
+    else:
+        lines.append("keys, wallets and the history of jobs stay for the next onboarding")
+    if facts.jobs_left:
+        lines.append(
+            f"{facts.jobs_left} jobs are not settled yet: onboarded again, the worker goes on with"
+            " their reports"
+        )
+    return tuple(lines)

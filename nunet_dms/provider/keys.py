@@ -1,0 +1,74 @@
+"""The provider's keys and where it is paid: checked before anything is written, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nunet_dms.cardano.address import parse_address
+from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
+from nunet_dms.config import Config
+from nunet_dms.errors import MalformedError, UsageError
+from nunet_dms.paths import Paths
+from nunet_dms.protocol.api import OracleInfo
+from nunet_dms.protocol.keys import SigningKey, write_signing_key
+
+PROVIDER_WALLET = "provider"
+TEST_NETWORK_ID = 0
+"""Of a new wallet whose Oracle cannot be asked: a test network's, where nothing can be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """The address to be paid at, and the key that is yet to be written for it, if any."""
+
+    address: str
+    new_key: PaymentKey | None = field(default=None, repr=False)
+
+
+def payee(given: str, before: Config | None, where: Paths, info: OracleInfo | None) -> Payee:
+    """Return who is paid: as given, as before, by the wallet that is here, or by a new one.
+
+    Raises UsageError for what is no Cardano address, or one of another network than the Oracle's.
+    """
+    if given or before:
+        try:
+            address = parse_address(given or (before.wallet.address if before else ""))
+        except MalformedError as error:
+            raise UsageError(str(error), hint="give another: --wallet ADDR") from error
+        if info is not None and address.network_id != info.network_id:
+            raise UsageError(
+                f"cannot use {address.bech32}: it is an address of another Cardano network than"
+                f" the Oracle's ({info.network})",
+                hint="give one of that network: --wallet ADDR",
+            )
+        return Payee(address.bech32)
+    network_id = TEST_NETWORK_ID if info is None else info.network_id
+    path = wallet_file(where)
+    if path.exists():
+        return Payee(read_key_file(path).address(network_id).bech32)
+    key = PaymentKey.generate()
+    return Payee(key.address(network_id).bech32, key)
+
+
+def make_keys(where: Paths, paid: Payee) -> None:
+    """Write the keys that are not there yet; onboarding again keeps them."""
+    where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if paid.new_key is not None:
+        write_key_file(wallet_file(where), paid.new_key)
+    if not where.identity_key.exists():
+        write_signing_key(where.identity_key, SigningKey.generate())
+    if not where.settlement_key.exists():
+        write_key_file(where.settlement_key, PaymentKey.generate())
+
+
+def wallet_file(where: Paths) -> Path:
+    """Return where a provider's own wallet lies."""
+    return where.wallets_dir / f"{PROVIDER_WALLET}.skey"
+
+
+def wallet_file_of(where: Paths, address: str) -> str:
+    """Return the file whose key is paid at `address`; empty if the key lies elsewhere."""
+    path = wallet_file(where)
+    is_ours = path.exists() and read_key_file(path).key_hash == parse_address(address).payment_hash
+    return str(path) if is_ours else ""

@@ -1,0 +1,199 @@
+"""`nunet offboard`: nothing in hand is lost, keys and history stay, settings are put aside."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_world import JOB, OTHER_JOB, Said, admit
+
+from nunet_dms.cli import offboard
+from nunet_dms.cli.worker import Stopped
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.pause import read_pause
+from nunet_dms.node.rows import JobEnd
+from nunet_dms.node.states import State
+from nunet_dms.paths import Paths
+
+Nunet = Callable[..., Said]
+
+
+@pytest.fixture(autouse=True)
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """No process is stopped; what would have been is noted."""
+    did: list[str] = []
+
+    def stop(_: Paths) -> Stopped:
+        did.append("stop")
+        return Stopped(None, 0)
+
+    monkeypatch.setattr(offboard, "stop_worker", stop)
+    return did
+
+
+@pytest.fixture
+def keys(onboarded: Paths) -> tuple[Path, ...]:
+    """The node's two keys and a wallet."""
+    files = (
+        onboarded.identity_key,
+        onboarded.settlement_key,
+        onboarded.wallets_dir / "provider.skey",
+    )
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("secret")
+    return files
+
+
+def end(journal: Journal, job_id: str = JOB) -> None:
+    """Let a job run to its end; its report has not reached the Oracle yet."""
+    job = journal.move(journal.job(job_id), State.ACCEPTED)
+    journal.ended(job, JobEnd("failed", "", 1, 1, None, None, None), job_id, b"{}")
+
+
+def settle(journal: Journal, job_id: str = JOB) -> None:
+    journal.settled(journal.reported(journal.job(job_id)), 1, "tx")
+
+
+def is_onboarded(home: Paths) -> bool:
+    return home.config_file.exists()
+
+
+@pytest.mark.usefixtures("journal")
+def test_a_machine_without_open_jobs_leaves_at_once(
+    nunet: Nunet, onboarded: Paths, keys: tuple[Path, ...], stopped: list[str]
+) -> None:
+    said = nunet("offboard", "--yes")
+    kept = f"{onboarded.config_file}.offboarded"
+    assert said == Said(
+        0,
+        f"offboarded; the settings are kept in {kept}\n"
+        "keys, wallets and the history of jobs stay for the next onboarding\n",
+        "",
+    )
+    assert not is_onboarded(onboarded)
+    assert Path(kept).exists()
+    assert all(key.exists() for key in keys)
+    assert onboarded.journal.exists()
+    assert not onboarded.pause_file.exists()
+    assert stopped == ["stop"]
+
+
+def test_the_keys_go_only_when_told_and_the_wallet_stays(
+    nunet: Nunet, onboarded: Paths, keys: tuple[Path, ...]
+) -> None:
+    said = json.loads(nunet("offboard", "--yes", "--delete-keys", "--json").out)
+    assert said == {
+        "schema": "nunet.offboard/1",
+        "settings_kept_in": f"{onboarded.config_file}.offboarded",
+        "keys_deleted": True,
+        "jobs_left": 0,
+    }
+    assert [key.exists() for key in keys] == [False, False, True]
+
+
+@pytest.mark.usefixtures("lock")
+def test_jobs_in_hand_are_waited_for_while_no_new_ones_are_taken(
+    nunet: Nunet, journal: Journal, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(journal)
+
+    class World(threading.Event):
+        """Time passes only here: the job ends, then it is paid."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout == offboard.LOOK_EVERY_S
+            pause = read_pause(onboarded.pause_file, 0)
+            assert pause is not None
+            assert pause.offboarding
+            if journal.job(JOB).state is State.ADMITTED:
+                end(journal)
+            else:
+                settle(journal)
+            return False
+
+    monkeypatch.setattr(offboard.threading, "Event", World)
+    said = nunet("offboard", "--yes")
+    assert said.code == 0
+    assert said.err == "waiting: 1 job in hand\nwaiting: 1 to be reported or paid\n"
+    assert not is_onboarded(onboarded)
+
+
+@pytest.mark.usefixtures("lock")
+def test_when_time_is_over_it_stays_onboarded_and_says_what_is_open(
+    nunet: Nunet, journal: Journal, onboarded: Paths, stopped: list[str]
+) -> None:
+    admit(journal)
+    admit(journal, OTHER_JOB)
+    end(journal, OTHER_JOB)
+    said = nunet("offboard", "--yes", "--timeout", "0")
+    assert (said.code, said.out) == (5, "")
+    assert "cannot offboard yet: 1 job in hand, 1 to be reported or paid\n" in said.err
+    assert is_onboarded(onboarded)
+    assert onboarded.pause_file.exists()
+    assert stopped == []
+    assert nunet("resume").code == 0
+
+
+def test_without_a_worker_nobody_would_finish_them(
+    nunet: Nunet, journal: Journal, onboarded: Paths
+) -> None:
+    admit(journal)
+    for words in (("offboard", "--yes"), ("offboard", "--yes", "--force")):
+        said = nunet(*words)
+        assert said.code == 4
+        assert "type: nunet worker start" in said.err
+        assert is_onboarded(onboarded)
+
+
+@pytest.mark.usefixtures("lock")
+def test_force_stops_what_runs_and_does_not_wait_for_the_payout(
+    nunet: Nunet, journal: Journal, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(journal)
+    monkeypatch.setattr(offboard, "FORCED_WAIT_S", 0.0)
+    said = nunet("offboard", "--yes", "--force")
+    assert said.code == 5  # the worker has not stopped it yet
+    assert [wish.name for wish in onboarded.cancel_dir.iterdir()] == [JOB]
+    end(journal)
+    said = nunet("offboard", "--yes", "--force")
+    assert said.code == 0
+    assert "1 jobs are not settled yet" in said.out
+    assert not is_onboarded(onboarded)
+
+
+def test_keys_that_a_payout_still_needs_are_not_deleted(
+    nunet: Nunet, journal: Journal, onboarded: Paths, keys: tuple[Path, ...]
+) -> None:
+    admit(journal)
+    end(journal)
+    said = nunet("offboard", "--yes", "--force", "--delete-keys")
+    assert said.code == 2
+    assert "without the keys nobody is paid" in said.err
+    assert all(key.exists() for key in keys)
+    assert is_onboarded(onboarded)
+
+
+def test_where_nobody_can_be_asked_yes_is_needed(nunet: Nunet, onboarded: Paths) -> None:
+    said = nunet("offboard")
+    assert said.code == 2
+    assert "if you are sure: --yes" in said.err
+    assert is_onboarded(onboarded)
+    assert not onboarded.pause_file.exists()
+
+
+def test_no_means_that_nothing_changes(
+    nunet: Nunet, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offboard.render, "can_ask", lambda: True)
+    monkeypatch.setattr(offboard.render, "confirm", lambda _: False)
+    assert nunet("offboard").code == 2
+    assert is_onboarded(onboarded)
+    assert not onboarded.pause_file.exists()
+
+
+def test_a_machine_that_is_not_onboarded_exits_3(nunet: Nunet) -> None:
+    assert nunet("offboard", "--yes").code == 3
