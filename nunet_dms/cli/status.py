@@ -83,6 +83,8 @@ class Status:
     jobs_coming: int
     outbox_waiting: int
     earned: int
+    note: str
+    """What the worker wants said, such as a warning of the Oracle's."""
     idle: tuple[IdleReason, ...]
     missed: tuple[MissedRow, ...]
     machine_notes: tuple[NoteRow, ...]
@@ -208,6 +210,7 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         jobs_coming=seen.coming,
         outbox_waiting=seen.outbox_waiting,
         earned=seen.earned,
+        note=row.note if row else "",
         idle=idle_reasons(row, seen.missed, seen.running + seen.coming),
         missed=seen.missed,
         machine_notes=seen.notes,
@@ -243,6 +246,8 @@ def _lines(status: Status) -> tuple[str, ...]:
     ]
     if status.health == DEGRADED:
         lines.append(f"degraded  {status.reason}")
+    elif status.note:
+        lines.append(f"note      {status.note}")
     lines += [f"{'idle' if not n else '':9} {why.text}" for n, why in enumerate(status.idle)]
     lines += [
         f"{'machine' if not n else '':9} {clock_time(note.at_ms / 1000)}  {note.text}"

@@ -80,6 +80,7 @@ def test_the_json_is_the_same_facts_under_a_schema(
         "jobs_coming": 1,
         "outbox_waiting": 0,
         "earned": 0,
+        "note": "",
         "idle": [],
         "missed": [],
         "machine_notes": [],
@@ -183,6 +184,12 @@ def test_waiting_reports_are_shown(nunet: Nunet, journal: Journal) -> None:
     said = nunet("status")
     assert "jobs      0 running, 1 starting, 1 reports wait for the Oracle\n" in said.out
     assert said.out.endswith("degraded  no new jobs are taken: the Oracle refused\n")
+
+
+@pytest.mark.usefixtures("lock")
+def test_what_the_worker_wants_said_is_shown(nunet: Nunet, journal: Journal) -> None:
+    journal.write_worker(word(note="the machine has become smaller"))
+    assert "\nnote      the machine has become smaller\n" in nunet("status").out
 
 
 @pytest.mark.usefixtures("lock")
