@@ -40,6 +40,9 @@ COMMANDS = (
     Entry("jobs", "nunet_dms.cli.jobs", "List jobs, read their logs, cancel them."),
     Entry("gpu", "nunet_dms.cli.gpu", "Show this machine's GPUs, their health, who uses them."),
     Entry("capacity", "nunet_dms.cli.capacity", "Show what this machine has, offers and uses."),
+    Entry(
+        "doctor", "nunet_dms.cli.doctor", "Find what keeps this machine from working, and the cure."
+    ),
     Entry("pause", "nunet_dms.cli.pause", "Take no new jobs for a while; what runs goes on."),
     Entry("resume", "nunet_dms.cli.resume", "Take new jobs again."),
     Entry("offboard", "nunet_dms.cli.offboard", "Finish all jobs, stop, and leave."),

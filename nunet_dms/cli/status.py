@@ -16,11 +16,17 @@ from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import NOT_YET, OK, Capacity, MissedRow, NoteRow, WorkerRow
+from nunet_dms.node.rows import (
+    NOT_YET,
+    OK,
+    STALE_AFTER_S,
+    Capacity,
+    MissedRow,
+    NoteRow,
+    WorkerRow,
+)
 from nunet_dms.node.states import RESERVING, State
 
-STALE_AFTER_S = 120
-"""A worker writes about itself every few seconds; one that has not for so long hangs."""
 UNKNOWN = "unknown"
 DEGRADED = "degraded"
 RESTING = "resting"

@@ -10,6 +10,8 @@ from nunet_dms.node.states import State
 OK = "ok"
 NOT_YET = "not yet reached"
 """What a worker says of an Oracle or engine: all is well, or it was not asked yet."""
+STALE_AFTER_S = 120
+"""A worker writes about itself every few seconds; one that has not for so long hangs."""
 
 
 class HoldCode(str, Enum):
