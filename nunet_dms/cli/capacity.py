@@ -47,6 +47,19 @@ class CapacityFacts:
     gpus: tuple[str, ...]
     platform: str
     hypervisor: str
+    os_name: str
+    kernel: str
+    systemd: bool
+    """Whether it runs this system."""
+    network: str
+    """nat, bridged or unknown."""
+    engine_version: str
+    """Empty if none answers; then `engine_problem` says why."""
+    engine_problem: str
+    cgroup_version: int | None
+    storage_driver: str
+    runtimes: tuple[str, ...]
+    nvidia_toolkit: str | None
     down_kbps: int | None
     up_kbps: int | None
     speed_measured_s: int | None
@@ -123,6 +136,16 @@ def _facts(
         gpus=tuple(gpu.name for gpu in found.gpus.gpus),
         platform=found.virtualization.kind.value,
         hypervisor=found.virtualization.hypervisor,
+        os_name=found.platform.os_name,
+        kernel=found.platform.kernel,
+        systemd=found.systemd.running,
+        network=found.network.attachment.value,
+        engine_version=found.engine.version,
+        engine_problem=found.engine.problem,
+        cgroup_version=found.engine.cgroup_version,
+        storage_driver=found.engine.storage_driver,
+        runtimes=found.engine.runtimes,
+        nvidia_toolkit=found.engine.nvidia_toolkit,
         down_kbps=speed.down_kbps if speed else None,
         up_kbps=speed.up_kbps if speed else None,
         speed_measured_s=speed.measured_s if speed else None,
@@ -148,15 +171,23 @@ def _lines(facts: CapacityFacts) -> tuple[str | render.Table, ...]:
         for each in facts.amounts
     )
     parts: list[str | render.Table] = [
-        f"CPU   {facts.cpu_model or 'unknown model'}: {facts.cores} cores of {rate}"
+        f"CPU     {facts.cpu_model or 'unknown model'}: {facts.cores} cores of {rate}"
         f" ({facts.core_mhz_source})",
-        f"GPU   {', '.join(facts.gpus) or 'none'}",
-        f"where {where}",
+        f"GPU     {', '.join(facts.gpus) or 'none'}",
+        f"system  {facts.os_name}, kernel {facts.kernel}, {where}",
+        f"engine  {_engine_words(facts)}",
         render.Table(("resource", "total", "onboarded", "in use", "free"), rows),
     ]
     if not facts.onboarded:
         parts.append("not onboarded yet; type: nunet onboard")
     return tuple(parts)
+
+
+def _engine_words(facts: CapacityFacts) -> str:
+    if not facts.engine_version:
+        return facts.engine_problem
+    groups = f", cgroup v{facts.cgroup_version}" if facts.cgroup_version else ""
+    return f"Docker {facts.engine_version}{groups}, {facts.storage_driver}"
 
 
 def _shown(value: int | None) -> str:

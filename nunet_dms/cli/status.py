@@ -27,6 +27,8 @@ from nunet_dms.node.rows import (
 )
 from nunet_dms.node.states import RESERVING, State
 
+NOTES_FOR_S = 7 * 86_400
+"""How long a change of the machine is shown."""
 UNKNOWN = "unknown"
 DEGRADED = "degraded"
 RESTING = "resting"
@@ -219,7 +221,7 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         note=row.note if row else "",
         idle=idle_reasons(row, seen.missed, seen.running + seen.coming),
         missed=seen.missed,
-        machine_notes=seen.notes,
+        machine_notes=tuple(note for note in seen.notes if note.at_ms / 1000 > now_s - NOTES_FOR_S),
     )
 
 

@@ -3,8 +3,8 @@
 CPU is counted as it is offered and sold: the machine's total, its cores times the rate that each
 sustains. A laptop of 8 cores at 1.8 GHz has 14.4 GHz to share and may join; held against the
 clock of one core it would be refused, and most servers would never reach what is recommended.
-Sizes are decimal, as on a label: 4 GB are 4,000,000,000 bytes, since a machine sold as one of
-4 GB keeps a part of it for its firmware and kernel.
+Sizes are decimal, as on a label. RAM means what is installed: 5 % less is enough, since firmware,
+graphics and kernel keep a part of it that no program sees.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from enum import Enum
 
 WSL_PERCENT = 125
 """Under WSL every figure is a quarter higher: Windows beside it takes its share."""
+
+SEEN_PERCENT_OF_RAM = 95
+"""Of installed memory, counted in decimal GB: a board of 4 GiB with built-in graphics shows 3.9."""
 
 MIB = 1024 * 1024
 MEGABYTE = 1_000_000
@@ -193,13 +196,18 @@ def _as_it_applies(row: Requirement, figures: Figures) -> Requirement:
 def _judged(row: Requirement, found: int | None) -> Judged:
     if found is None:
         level = Level.UNKNOWN
-    elif found < row.minimum:
+    elif not _is_enough(row.figure, found, row.minimum):
         level = Level.BELOW_MINIMUM
-    elif found < row.recommended:
+    elif not _is_enough(row.figure, found, row.recommended):
         level = Level.BELOW_RECOMMENDED
     else:
         level = Level.FINE
     return Judged(row, found, level)
+
+
+def _is_enough(figure: Figure, found: int, needed: int) -> bool:
+    percent = SEEN_PERCENT_OF_RAM if figure is Figure.RAM else 100
+    return found * 100 >= needed * percent
 
 
 def _decimal_mb(mebibytes: int | None) -> int | None:

@@ -23,6 +23,9 @@ from nunet_dms.protocol.machine import MachineFacts
 
 log = logging.getLogger(__name__)
 
+PATIENCE_S = 5.0
+"""For the first fingerprint, before the node introduces itself without one: it takes a second, but
+a sick GPU can hold up its driver for half a minute, and a stuck one for ever."""
 LOOK_EVERY_S = 600.0
 """Between two fingerprints: a card that fails or memory that is gone is told within that time."""
 
@@ -48,6 +51,12 @@ class Lookout:
         self._availability = availability
         self._offered = offered
         self._next_look_s = clock.monotonic_s()
+        self._patient_until_s = clock.monotonic_s() + PATIENCE_S
+
+    @property
+    def is_worth_waiting_for(self) -> bool:
+        """Whether the first fingerprint is still out and can be expected any moment."""
+        return self.machine is None and self._clock.monotonic_s() < self._patient_until_s
 
     @property
     def capacity(self) -> Capacity:

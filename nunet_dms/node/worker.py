@@ -141,8 +141,8 @@ class Worker:
         if self._inbox.oracle is None:
             self._task("contact", deps.oracle.info)
         elif not self._health.registered:
-            if self._lookout.machine is None:
-                return  # it is being looked at, which takes a second or two
+            if self._lookout.is_worth_waiting_for:
+                return
             registration = seal(
                 self._registration(self._inbox.oracle), Domain.REGISTRATION, deps.identity.key
             )

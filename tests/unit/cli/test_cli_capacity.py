@@ -12,6 +12,7 @@ from cli_world import Said, admit
 from nunet_dms.machine import fingerprint as machine_fingerprint
 from nunet_dms.machine.cpu import CpuFacts
 from nunet_dms.machine.disk import DiskFacts
+from nunet_dms.machine.engine import EngineFacts
 from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.machine.network import SpeedFacts
@@ -45,9 +46,10 @@ def test_the_whole_text_of_a_machine_with_a_job(nunet: Nunet, journal: Journal) 
     assert nunet("capacity") == Said(
         0,
         """\
-CPU   Intel(R) Core(TM) i5-4570 CPU @ 2.50GHz: 4 cores of 2500 MHz (the model's name)
-GPU   none
-where native
+CPU     Intel(R) Core(TM) i5-4570 CPU @ 2.50GHz: 4 cores of 2500 MHz (the model's name)
+GPU     none
+system  Debian GNU/Linux 12, kernel 6.1.0-18-amd64, native
+engine  Docker 27.0.1, cgroup v2, overlay2
 RESOURCE  TOTAL   ONBOARDED  IN USE  FREE
 CPU MHz   10000   4000       1000    3000
 RAM MB    8000    2000       512     1488
@@ -90,7 +92,7 @@ def test_the_json_has_every_amount_and_the_verdict(nunet: Nunet, journal: Journa
 def test_a_card_has_a_table_of_its_own(nunet: Nunet, machine: list[Fingerprint]) -> None:
     machine[0] = with_card()
     said = nunet("capacity")
-    assert "GPU   NVIDIA GeForce RTX 3060\n" in said.out
+    assert "GPU     NVIDIA GeForce RTX 3060\n" in said.out
     assert "GPU jobs: warned\n" in said.out
     assert "GPU memory   12.884 GB  4 GB     8-12 GB      fine\n" in said.out
 
@@ -105,8 +107,18 @@ def test_what_was_not_found_out_is_said_and_is_no_error(
     )
     said = nunet("capacity")
     assert said.code == 0
-    assert "CPU   unknown model: 1 cores of an unknown rate (nothing: the kernel" in said.out
+    assert "CPU     unknown model: 1 cores of an unknown rate (nothing: the kernel" in said.out
     assert "RAM          unknown  4 GB     8-16 GB      unknown\n" in said.out
+
+
+def test_an_engine_that_is_away_is_said_with_its_cure(
+    nunet: Nunet, machine: list[Fingerprint]
+) -> None:
+    machine[0] = fingerprint(engine=EngineFacts(answers=False, problem="cannot use Docker: no"))
+    said = nunet("capacity")
+    assert said.code == 0
+    assert "engine  cannot use Docker: no\n" in said.out
+    assert json.loads(nunet("capacity", "--json").out)["engine_version"] == ""
 
 
 def test_the_line_is_measured_only_when_asked_and_then_kept(

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from cli_world import ADDRESS, JOB, OTHER_JOB, Said, admit, word
+from cli_world import ADDRESS, ADMITTED_MS, JOB, OTHER_JOB, Said, admit, word
 
 from nunet_dms.cli import status
 from nunet_dms.node.journal import Journal
@@ -193,8 +193,13 @@ def test_what_the_worker_wants_said_is_shown(nunet: Nunet, journal: Journal) -> 
 
 
 @pytest.mark.usefixtures("lock")
-def test_an_idle_machine_says_why_and_what_changed_in_it(nunet: Nunet, journal: Journal) -> None:
-    journal.write_worker(word(accepting=False, hold="paused", hold_note="paused by its owner"))
+def test_an_idle_machine_says_why_and_what_changed_in_it(
+    nunet: Nunet, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = ADMITTED_MS / 1000 + 60
+    monkeypatch.setattr(status.time, "time", lambda: now_s)
+    hold = {"accepting": False, "hold": "paused", "hold_note": "paused by its owner"}
+    journal.write_worker(word(heartbeat_s=int(now_s), started_s=int(now_s), **hold))
     journal.write_missed((MissedRow("cpu", 2, 70), MissedRow("dearer", 1, 5)))
     journal.write_machine(MachineRow(1, b"{}"), ("RAM shrank from 8000 to 4000 MB",))
     said = nunet("status")
@@ -214,6 +219,14 @@ machine   2023-11-14 22:13:20 +0000  RAM shrank from 8000 to 4000 MB
     assert [why["code"] for why in facts["idle"]] == ["paused", "missed_cpu", "missed_dearer"]
     assert facts["missed"][0] == {"reason": "cpu", "count": 2, "would_pay": 70}
     assert facts["machine_notes"][0]["text"] == "RAM shrank from 8000 to 4000 MB"
+
+
+@pytest.mark.usefixtures("lock")
+def test_what_changed_long_ago_is_not_shown_any_more(nunet: Nunet, journal: Journal) -> None:
+    journal.write_worker(word())
+    journal.write_machine(MachineRow(1, b"{}"), ("RAM shrank from 8000 to 4000 MB",))
+    assert "RAM shrank" not in nunet("status").out
+    assert json.loads(nunet("status", "--json").out)["machine_notes"] == []
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.node.availability import Availability, Surroundings
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.lookout import LOOK_EVERY_S, Lookout
+from nunet_dms.node.lookout import LOOK_EVERY_S, PATIENCE_S, Lookout
 from nunet_dms.node.pause import Pause, write_pause
 from nunet_dms.node.rows import Capacity, HoldCode, MachineRow
 from nunet_dms.protocol import strict
@@ -71,6 +71,16 @@ def test_the_next_look_is_due_after_ten_minutes(look: Callable[[], Lookout], tim
     assert not lookout.is_due()
     time.now_s = LOOK_EVERY_S
     assert lookout.is_due()
+
+
+def test_a_first_look_that_hangs_is_not_waited_for_long(
+    look: Callable[[], Lookout], time: Time
+) -> None:
+    lookout = look()
+    assert lookout.is_worth_waiting_for
+    time.now_s = PATIENCE_S
+    assert not lookout.is_worth_waiting_for
+    assert lookout.took(fingerprint())  # and is news when it comes after all
 
 
 def test_a_look_that_finds_the_same_is_no_news(
