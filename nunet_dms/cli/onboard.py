@@ -12,9 +12,10 @@ from nunet_dms import paths
 from nunet_dms.cli import render
 from nunet_dms.cli.verdict_view import VerdictFacts, verdict_facts, verdict_parts
 from nunet_dms.cli.worker import Started, start_worker, started_lines, stop_worker
-from nunet_dms.errors import ExitCode, UsageError
+from nunet_dms.errors import ExitCode, MalformedError, UsageError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
+from nunet_dms.machine.share import share_bounds
 
 if TYPE_CHECKING:
     from nunet_dms.config import Config
@@ -149,33 +150,64 @@ def _asked(where: paths.Paths, wish: Wish, seen: Survey) -> Wish:
     from nunet_dms.provider.offer import proposal  # noqa: PLC0415 - as above
 
     room, offer = seen.room, wish.offer
-    half = proposal(room, seen.before.capacity if seen.before else None)
-    usual = "as now" if seen.before else "half"
+    now = proposal(room, seen.before.capacity if seen.before else None)
+    usual = "now" if seen.before else "half"
     if offer.cpu_mhz is None or offer.ram_mb is None:
         render.progress(f"this machine: {seen.found.cpu.model or 'CPU'}, {room.words}")
         render.progress(f"              {room.ram_mb} MB RAM, {room.disk_free_mb} MB disk free")
         render.progress("what you offer is for jobs alone; the rest stays yours and is never sold")
     if offer.cpu_mhz is None:
-        cpu_mhz = _number(f"MHz of CPU to offer, {usual} is", half.cpu_mhz or 0)
-        offer = replace(offer, cpu_mhz=cpu_mhz)
+        question = _Question("MHz of CPU to offer", usual, now.cpu_mhz or 0, room.total_mhz)
+        offer = replace(offer, cpu_mhz=_number(question))
     if offer.ram_mb is None:
-        offer = replace(offer, ram_mb=_number(f"MB of RAM to offer, {usual} is", half.ram_mb or 0))
+        question = _Question("MB of RAM to offer", usual, now.ram_mb or 0, room.ram_mb)
+        offer = replace(offer, ram_mb=_number(question))
     wallet = wish.wallet
     if not wallet and seen.before is None and not wallet_file(where).exists():
-        wallet = render.ask("Cardano address to be paid at (empty: make a new wallet)")
+        wallet = _address()
     return replace(wish, offer=offer, wallet=wallet)
 
 
-def _number(question: str, usual: int) -> int:
-    """Ask for a whole number; an empty answer is the usual one."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked for, what the usual answer is and what it is called, and out of how much."""
+
+    text: str
+    usual: str
+    usual_number: int
+    total: int
+
+
+def _number(question: _Question) -> int:
+    """Ask for a share in whole numbers; an empty answer is the usual one."""
+    low, high = share_bounds(question.total)
+    words = f"{question.text}, {low} to {high} ({question.usual}: {question.usual_number})"
     for _ in range(TRIES):
-        answer = render.ask(f"{question} {usual}")
+        answer = render.ask(words)
         if not answer:
-            return usual
-        if answer.isascii() and answer.isdigit():
-            return int(answer[:12])
-        render.progress(f"{answer!r:.40} is not a whole number")
-    raise UsageError("nothing was changed: no whole number was given")
+            return question.usual_number
+        if not (answer.isascii() and answer.isdigit()):
+            render.progress(f"{answer!r:.40} is not a whole number")
+        elif low <= (number := int(answer[:12])) <= high:
+            return number
+        else:
+            render.progress(f"{number} is not from {low} to {high}, a tenth to nine tenths")
+    raise UsageError("nothing was changed: no number was given that can be offered")
+
+
+def _address() -> str:
+    """Ask for an address to be paid at; an empty answer makes a new wallet."""
+    from nunet_dms.cardano.address import parse_address  # noqa: PLC0415 - nacl
+
+    for _ in range(TRIES):
+        answer = render.ask("Cardano address to be paid at (empty: make a new wallet)")
+        if not answer:
+            return ""
+        try:
+            return parse_address(answer).bech32
+        except MalformedError as error:
+            render.progress(str(error))
+    raise UsageError("nothing was changed: no address was given that can be paid at")
 
 
 def _proven(where: paths.Paths) -> int:

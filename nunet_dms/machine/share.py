@@ -8,13 +8,17 @@ SHARE_MIN_PERCENT, SHARE_MAX_PERCENT = 10, 90
 """Of the machine's CPU and of its RAM, both bounds included; the owner keeps the rest."""
 
 
+def share_bounds(total: int) -> tuple[int, int]:
+    """Return the least and the most that may be offered of so much; both are included."""
+    return -(-total * SHARE_MIN_PERCENT // 100), total * SHARE_MAX_PERCENT // 100
+
+
 def check_share(name: str, offered: int, total: int, of: str) -> None:
     """Raise UsageError unless the offer is a share that may be sold; it names both bounds.
 
     `name` is the option or key that offers it, `of` says what the machine has `total` of.
     """
-    low = -(-total * SHARE_MIN_PERCENT // 100)
-    high = total * SHARE_MAX_PERCENT // 100
+    low, high = share_bounds(total)
     if not low <= offered <= high:
         raise UsageError(
             f"cannot offer {name} {offered}: it must be from {low} to {high}, which is"

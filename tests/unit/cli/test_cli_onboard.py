@@ -418,14 +418,27 @@ class TestAtATerminal:
         capacity = config.load(home.config_file).capacity
         assert (capacity.cpu_mhz, capacity.ram_mb) == (3000, 1500)
 
-    @pytest.mark.parametrize("answer", ["half", "-3", "4.5", "١٢"])
-    def test_what_is_no_whole_number_is_asked_again_and_then_given_up(
-        self, answer: str, nunet: Nunet, home: Paths, answers: dict[str, object]
-    ) -> None:
-        answers["MHz"] = answer
+    @pytest.mark.parametrize(
+        ("question", "answer", "words"),
+        [
+            ("MHz", "half", "is not a whole number"),
+            ("MHz", "-3", "is not a whole number"),
+            ("MHz", "4.5", "is not a whole number"),
+            ("MHz", "١٢", "is not a whole number"),
+            ("MHz", "999", "999 is not from 1000 to 9000"),
+            ("MB", "7201", "7201 is not from 800 to 7200"),
+            ("Cardano", "0x" + "5" * 40, "it is an Ethereum address"),
+            ("Cardano", "addr1", "cannot read the address"),
+        ],
+    )
+    def test_what_will_not_do_is_asked_again_and_then_given_up(
+        self, question: str, answer: str, words: str,
+        nunet: Nunet, home: Paths, answers: dict[str, object],
+    ) -> None:  # fmt: skip
+        answers[question] = answer
         said = nunet("onboard")
         assert said.code == 2
-        assert said.err.count("is not a whole number") == 3
+        assert said.err.count(words) == 3
         assert nothing_is_written(home)
 
     def test_an_address_may_be_typed_in(
