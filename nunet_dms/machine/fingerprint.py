@@ -1,4 +1,4 @@
-"""The machine as a whole: every fact taken together, judged, put on the wire, compared."""
+"""The machine as a whole: every fact taken together, judged, put on the wire."""
 
 from __future__ import annotations
 
@@ -20,10 +20,6 @@ from nunet_dms.protocol.machine import GPUS_MAX, MachineFacts, MachineGpu
 
 TEXT_MAX_CHARACTERS = 200
 """Of a text that travels: names of systems, processors and cards."""
-RAM_CHANGE_PERCENT = 2
-"""A kernel update moves the total by less; a module that is gone, by more."""
-DISK_LOW_MB = 5 * 1024
-"""Free where jobs live: going below it, and coming back, is worth a word."""
 WSL = frozenset({Kind.WSL1, Kind.WSL2})
 
 
@@ -94,7 +90,7 @@ def figures_of(found: Fingerprint, core_mhz: int | None = None) -> Figures:
         ram_mb=found.memory.total_mb,
         disk_free_mb=found.disk.free_mb,
         down_kbps=found.speed.down_kbps if found.speed else None,
-        vram_mb=max((gpu.vram_mb or 0 for gpu in cards), default=None),
+        vram_mb=max((gpu.vram_mb for gpu in cards if gpu.vram_mb is not None), default=None),
         gpu_obstacle=_gpu_obstacle(found, cards),
         is_wsl=found.is_wsl,
     )
@@ -123,34 +119,6 @@ def on_the_wire(found: Fingerprint) -> MachineFacts:
     )
 
 
-def changes(old: MachineFacts, new: MachineFacts) -> tuple[str, ...]:
-    """Say what changed between two looks that matters to jobs; empty if nothing did."""
-    return (
-        *_gpu_changes(old, new),
-        *_ram_change(old.ram_mb, new.ram_mb),
-        *_disk_change(old.disk_free_mb, new.disk_free_mb),
-        *(
-            f"{name} was {was or 'unknown'}, is {now or 'unknown'}"
-            for name, was, now in (
-                ("CPU cores", old.cores, new.cores),
-                ("CPU", old.cpu_model, new.cpu_model),
-                ("platform", old.kind, new.kind),
-                ("kernel", old.kernel, new.kernel),
-            )
-            if was != now
-        ),
-        # An engine that is merely away is told by the worker's health, not as another machine.
-        *(
-            f"{name} was {was}, is {now}"
-            for name, was, now in (
-                ("container engine", old.engine_version, new.engine_version),
-                ("storage driver", old.storage_driver, new.storage_driver),
-            )
-            if was and now and was != now
-        ),
-    )
-
-
 def _works_for_ml(gpu: Gpu) -> bool:
     return gpu.vendor == "nvidia" and gpu.health is not GpuHealth.LOST
 
@@ -172,43 +140,9 @@ def _gpu_on_the_wire(gpu: Gpu) -> MachineGpu:
         vendor=gpu.vendor,
         name=gpu.name[:TEXT_MAX_CHARACTERS],
         uuid=gpu.uuid[:TEXT_MAX_CHARACTERS],
+        pci=gpu.pci[:TEXT_MAX_CHARACTERS],
         vram_mb=gpu.vram_mb,
         driver=gpu.driver[:TEXT_MAX_CHARACTERS],
         health=gpu.health.value,
         mig_instances=min(len(gpu.mig), 64),
     )
-
-
-def _gpu_changes(old: MachineFacts, new: MachineFacts) -> tuple[str, ...]:
-    was = {gpu.uuid or gpu.name: gpu for gpu in old.gpus}
-    now = {gpu.uuid or gpu.name: gpu for gpu in new.gpus}
-    gone = (f"GPU lost: {was[key].name}" for key in was if key not in now)
-    come = (f"GPU found: {now[key].name}" for key in now if key not in was)
-    both = [(was[key], now[key]) for key in was if key in now]
-    sick = (
-        f"GPU {after.name}: health was {before.health}, is {after.health}"
-        for before, after in both
-        if before.health != after.health
-    )
-    driven = (
-        f"GPU {after.name}: driver was {before.driver or 'none'}, is {after.driver or 'none'}"
-        for before, after in both
-        if before.driver != after.driver
-    )
-    return (*gone, *come, *sick, *driven)
-
-
-def _ram_change(was_mb: int | None, now_mb: int | None) -> tuple[str, ...]:
-    if was_mb is None or now_mb is None:
-        return ()
-    if abs(now_mb - was_mb) * 100 <= max(was_mb, 1) * RAM_CHANGE_PERCENT:
-        return ()
-    return (f"RAM {'shrank' if now_mb < was_mb else 'grew'} from {was_mb} to {now_mb} MB",)
-
-
-def _disk_change(was_mb: int | None, now_mb: int | None) -> tuple[str, ...]:
-    if was_mb is None or now_mb is None or (was_mb < DISK_LOW_MB) is (now_mb < DISK_LOW_MB):
-        return ()
-    if now_mb < DISK_LOW_MB:
-        return (f"disk low: {now_mb} MB free, it was {was_mb} MB",)
-    return (f"disk is no longer low: {now_mb} MB free",)

@@ -5,7 +5,6 @@ What is in hand goes on in every case. The first hold that applies is the one th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -62,35 +61,30 @@ class OwnersUse:
 
 
 class Availability:
-    """Asked at every step; looks at the machine now and then.
+    """Asked at every step, which costs a look at the pause file; told now and then what is seen."""
 
-    `look` returns the surroundings and `jobs_cpu_s` the CPU seconds that all jobs have used.
-    """
-
-    def __init__(
-        self,
-        settings: AvailabilityConfig,
-        pause_file: Path,
-        look: Callable[[], Surroundings],
-        jobs_cpu_s: Callable[[], float],
-    ) -> None:
+    def __init__(self, settings: AvailabilityConfig, pause_file: Path) -> None:
         self._settings = settings
         self._hours = schedule.parse(settings.hours)
         self._pause_file = pause_file
-        self._look = look
-        self._jobs_cpu_s = jobs_cpu_s
         self._use = OwnersUse(settings.pause_above_percent)
         self._percent = 0
         self._seen = Surroundings(None, None, None)
         self._used: tuple[CpuTime, float] | None = None
-        self._next_look_s = 0.0
 
-    def hold(self, wall_s: float, monotonic_s: float) -> Hold | None:
+    def saw(self, seen: Surroundings, jobs_cpu_s: float) -> None:
+        """Take what the machine does now, and the CPU seconds that all jobs have used so far."""
+        self._seen = seen
+        if not self._settings.pause_above_percent or seen.cpu_time is None:
+            return
+        before, self._used = self._used, (seen.cpu_time, jobs_cpu_s)
+        if before is not None:
+            by_jobs_s = max(0.0, jobs_cpu_s - before[1])
+            self._percent = others_percent(before[0], seen.cpu_time, by_jobs_s)
+            self._use.take(self._percent)
+
+    def hold(self, wall_s: float) -> Hold | None:
         """Return why no new jobs are wanted, or None when they are."""
-        if monotonic_s >= self._next_look_s:
-            self._next_look_s = monotonic_s + SAMPLE_EVERY_S
-            self._seen = self._look()
-            self._sample_use()
         if (pause := read_pause(self._pause_file, wall_s)) is not None:
             return _paused(pause)
         local = local_time(wall_s)
@@ -116,17 +110,6 @@ class Availability:
                 f"{seen.disk_free_mb} MB of disk are free, {DISK_FLOOR_MB} MB are needed",
             )
         return None
-
-    def _sample_use(self) -> None:
-        """Tell the owner's share of the CPU from that of our jobs."""
-        if not self._settings.pause_above_percent or self._seen.cpu_time is None:
-            return
-        now, before = (self._seen.cpu_time, self._jobs_cpu_s()), self._used
-        self._used = now
-        if before is not None:
-            jobs_s = max(0.0, now[1] - before[1])
-            self._percent = others_percent(before[0], now[0], jobs_s)
-            self._use.take(self._percent)
 
 
 def local_time(wall_s: float) -> datetime:

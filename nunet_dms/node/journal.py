@@ -108,7 +108,7 @@ class JournalReader:
         return WorkerRow(**known)
 
     def machine(self) -> MachineRow | None:
-        """Return the machine as the worker last found it, or None."""
+        """Return the machine as the Oracle was last told of it, or None."""
         rows = self._rows("machine")
         return MachineRow(**dict(rows[0])) if rows else None
 
@@ -253,7 +253,7 @@ class Journal(JournalReader):
             self._write("write_worker", **{f.name: getattr(row, f.name) for f in fields(row)})
 
     def write_machine(self, machine: MachineRow, changes: tuple[str, ...]) -> None:
-        """Store the machine as it is found now, and what changed since it was last looked at."""
+        """Store the machine as it is to be told now, and what changed since it was last told."""
         with self._transaction():
             self._write(
                 "write_machine", **{f.name: getattr(machine, f.name) for f in fields(machine)}
@@ -261,6 +261,17 @@ class Journal(JournalReader):
             for text in changes:
                 self._write("insert_machine_note", text=text)
             self._write("trim_machine_notes", count=NOTES_KEPT_MAX)
+
+    def next_issued_s(self, now_s: int) -> int:
+        """Return and store a time for the next registration: later than the last, come what may.
+
+        The Oracle takes none that is older than the last, and a clock may be set back.
+        """
+        rows = self._rows("issued")
+        issued_s = max(now_s, int(rows[0][0]) + 1 if rows else 0)
+        with self._transaction():
+            self._write("write_issued", issued_s=issued_s)
+        return issued_s
 
     def write_missed(self, missed: tuple[MissedRow, ...]) -> None:
         """Store what the Oracle now says of missed work, in place of what it said before."""

@@ -6,10 +6,13 @@ across restarts. It names an end, or none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nunet_dms.statefile import read_state, write_state
+
+LAST_SECOND_S = 253_402_300_799
+"""The end of the year 9999, which no calendar goes beyond: a pause until then is without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +51,7 @@ def read_pause(path: Path, now_s: float) -> Pause | None:
         pause = read_state(path, Pause)
     except ValueError:
         return Pause(since_s=0)
-    return pause if pause is not None and pause.holds(now_s) else None
+    if pause is None or not pause.holds(now_s):
+        return None
+    is_endless = pause.until_s is not None and pause.until_s > LAST_SECOND_S
+    return replace(pause, until_s=None) if is_endless else pause

@@ -49,6 +49,10 @@ class Pool:
         thread.start()
         return True
 
+    def is_busy(self, task: Task) -> bool:
+        """Whether such a task is under way; its outcome may still wait to be collected."""
+        return task in self._running
+
     def jobs_doing(self, what: str) -> list[str]:
         """Return the jobs for which such a task is under way."""
         return [task.job_id for task in self._running if task.what == what]

@@ -79,6 +79,9 @@ class WorkerRow:
     """Why no new jobs are wanted: the value of a HoldCode, or empty."""
     hold_note: str = ""
     """The same in words."""
+    sold_cpu_mhz: int = 0
+    sold_ram_mb: int = 0
+    """What may be sold now, less than is offered where the machine is smaller; 0: not known."""
 
     @property
     def rests(self) -> bool:
@@ -97,7 +100,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class MachineRow:
-    """The machine as it was found: `protocol.machine.MachineFacts` in canonical JSON."""
+    """The machine as it was last told: `protocol.machine.MachineFacts` in canonical JSON."""
 
     taken_s: int
     facts: bytes

@@ -74,10 +74,16 @@ CREATE TABLE worker (                    -- what `nunet status` shows; written b
 -- name: to_version_2
 ALTER TABLE worker ADD COLUMN hold TEXT NOT NULL DEFAULT '';      -- why no new jobs are wanted
 ALTER TABLE worker ADD COLUMN hold_note TEXT NOT NULL DEFAULT ''; -- the same in words
-CREATE TABLE machine (                   -- the machine as the worker last found it
+ALTER TABLE worker ADD COLUMN sold_cpu_mhz INTEGER NOT NULL DEFAULT 0; -- 0: not known yet
+ALTER TABLE worker ADD COLUMN sold_ram_mb INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE registration (              -- when the node last introduced itself
+    only     INTEGER PRIMARY KEY CHECK (only = 1),
+    issued_s INTEGER NOT NULL            -- the Oracle takes none that is older than the last
+) STRICT;
+CREATE TABLE machine (                   -- the machine as the Oracle was last told of it
     only     INTEGER PRIMARY KEY CHECK (only = 1),
     taken_s  INTEGER NOT NULL,
-    facts    BLOB NOT NULL               -- protocol.machine.MachineFacts, as it went to the Oracle
+    facts    BLOB NOT NULL               -- protocol.machine.MachineFacts
 ) STRICT;
 CREATE TABLE machine_note (              -- what changed in the machine, and when
     seq   INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -178,19 +184,27 @@ ON CONFLICT (only) DO UPDATE SET url = excluded.url, info = excluded.info;
 
 -- name: worker
 SELECT pid, version, started_s, ready, accepting, oracle_state, engine_state, note, heartbeat_s,
-       hold, hold_note
+       hold, hold_note, sold_cpu_mhz, sold_ram_mb
 FROM worker WHERE only = 1;
 
 -- name: write_worker
 INSERT INTO worker (only, pid, version, started_s, ready, accepting, oracle_state, engine_state,
-                    note, heartbeat_s, hold, hold_note)
+                    note, heartbeat_s, hold, hold_note, sold_cpu_mhz, sold_ram_mb)
 VALUES (1, :pid, :version, :started_s, :ready, :accepting, :oracle_state, :engine_state,
-        :note, :heartbeat_s, :hold, :hold_note)
+        :note, :heartbeat_s, :hold, :hold_note, :sold_cpu_mhz, :sold_ram_mb)
 ON CONFLICT (only) DO UPDATE SET pid = excluded.pid, version = excluded.version,
     started_s = excluded.started_s, ready = excluded.ready, accepting = excluded.accepting,
     oracle_state = excluded.oracle_state, engine_state = excluded.engine_state,
     note = excluded.note, heartbeat_s = excluded.heartbeat_s,
-    hold = excluded.hold, hold_note = excluded.hold_note;
+    hold = excluded.hold, hold_note = excluded.hold_note,
+    sold_cpu_mhz = excluded.sold_cpu_mhz, sold_ram_mb = excluded.sold_ram_mb;
+
+-- name: issued
+SELECT issued_s FROM registration WHERE only = 1;
+
+-- name: write_issued
+INSERT INTO registration (only, issued_s) VALUES (1, :issued_s)
+ON CONFLICT (only) DO UPDATE SET issued_s = excluded.issued_s;
 
 -- name: machine
 SELECT taken_s, facts FROM machine WHERE only = 1;

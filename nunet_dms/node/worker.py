@@ -17,7 +17,7 @@ from nunet_dms import __version__
 from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
 from nunet_dms.machine.fingerprint import Fingerprint
-from nunet_dms.machine.platform import read_platform
+from nunet_dms.node.availability import Surroundings
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
@@ -25,6 +25,7 @@ from nunet_dms.node.engine.profile import job_user
 from nunet_dms.node.engine.types import Engine
 from nunet_dms.node.identity import read_identity
 from nunet_dms.node.inbox import InboxHandler
+from nunet_dms.node.introduction import Introduction
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.lookout import Lookout, make_lookout
 from nunet_dms.node.oracle_client import OracleClient
@@ -36,11 +37,8 @@ from nunet_dms.node.runner import Runner
 from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
-from nunet_dms.protocol.node import Capacity as OfferedCapacity
-from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, MissedWork, NodeRegistration
-from nunet_dms.protocol.quote import PriceList
+from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, MissedWork
 from nunet_dms.protocol.report import Reason
-from nunet_dms.protocol.signing import Domain, seal
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +55,10 @@ class Health:
 
     oracle: str = NOT_YET
     engine: str = NOT_YET
-    note: str = ""
-    registered: bool = False
+    warning: str = ""
+    """The Oracle's own, of what it is."""
+    look: str = ""
+    """Why this machine could not be looked at; empty if it could."""
 
 
 class Worker:
@@ -77,6 +77,7 @@ class Worker:
         self._runner = runner
         self._inbox = inbox
         self._lookout = lookout
+        self._introduction = Introduction(deps, config, lookout)
         self._config = config
         self._cancels = cancels
         self._health = Health()
@@ -95,6 +96,7 @@ class Worker:
             "engine": self._engine_seen,
             "recover": self._engine_seen,
             "fingerprint": self._fingerprinted,
+            "sample": self._sampled,
         }
 
     @property
@@ -125,32 +127,30 @@ class Worker:
         deps = self._deps
         if not self._recovered:
             self._task("recover", lambda: recover(deps))
-        elif self._is_due("engine", ENGINE_CHECK_EVERY_S):
-            self._task("engine", deps.engine.ping)
+        else:
+            self._regularly("engine", ENGINE_CHECK_EVERY_S, deps.engine.ping)
 
     def _look_around(self) -> None:
-        """Ask whether work is wanted, and now and then what this machine is."""
+        """Ask whether work is wanted; see now and then what this machine does, and what it is."""
         if self._lookout.look():
             self._due["heartbeat"] = 0.0
+        if self._lookout.is_sample_due():
+            self._task("sample", self._lookout.looks.sample)
         if self._lookout.is_due():
-            self._task("fingerprint", self._lookout.take)
+            self._task("fingerprint", self._lookout.looks.take)
 
     def _talk(self) -> None:
         """Say who we are and what this machine is, then beat and poll."""
-        deps = self._deps
-        if self._inbox.oracle is None:
+        deps, oracle = self._deps, self._inbox.oracle
+        if oracle is None:
             self._task("contact", deps.oracle.info)
-        elif not self._health.registered:
-            if self._lookout.is_worth_waiting_for:
-                return
-            registration = seal(
-                self._registration(self._inbox.oracle), Domain.REGISTRATION, deps.identity.key
-            )
-            self._task("register", lambda: deps.oracle.register(registration))
-        else:
-            if self._is_due("heartbeat", HEARTBEAT_EVERY_S):
+            return
+        if self._introduction.is_due and self._can("register"):
+            self._task("register", self._introduction.task(oracle))
+        if self._introduction.is_made:
+            if self._is_due("heartbeat"):
                 beat = self._heartbeat()
-                self._task("heartbeat", lambda: deps.oracle.heartbeat(beat))
+                self._regularly("heartbeat", HEARTBEAT_EVERY_S, lambda: deps.oracle.heartbeat(beat))
             poll = self._inbox.next_poll()
             self._task("poll", lambda: deps.oracle.poll(poll))
 
@@ -173,12 +173,20 @@ class Worker:
         log.log(level, "%s_failed: %s", what, error, exc_info=None if known else error)
         if isinstance(error, EngineUnreachableError) or what in {"engine", "recover"}:
             self._health.engine = str(error)
-        elif what == "fingerprint":
-            self._health.note = f"cannot look at this machine: {error}"
+        elif what in {"fingerprint", "sample"}:
+            self._health.look = f"cannot look at this machine: {error}"
         else:
-            self._health.oracle = str(error)
-            if not isinstance(error, UnreachableError):
-                self._health.registered = False  # it answered no: introduce ourselves again
+            self._oracle_failed(what, error)
+
+    def _oracle_failed(self, what: str, error: Exception) -> None:
+        """Note what is wrong with the Oracle, or between it and us."""
+        self._health.oracle = str(error)
+        if isinstance(error, UnreachableError):
+            return
+        if what == "register":  # what it took before still stands: jobs in hand keep their lease
+            self._introduction.problem = str(error)
+        else:
+            self._introduction.forget()  # it answered no: introduce ourselves again
 
     def _contacted(self, value: object) -> None:
         if isinstance(value, OracleInfo):
@@ -188,12 +196,14 @@ class Worker:
                 self._went_wrong("contact", error)
                 self._deps.backoff.fail(Task("", "contact"), self._deps.clock.monotonic_s())
                 return
-            self._health.note = value.warning
+            self._health.warning = value.warning
             log.info("oracle_contacted key=%s", value.ticket_key)
 
-    def _registered(self, _value: object) -> None:
-        self._health.registered, self._health.oracle = True, OK
-        self._due["heartbeat"] = 0.0
+    def _registered(self, value: object) -> None:
+        if isinstance(value, int):
+            self._introduction.made(value)
+            self._health.oracle = OK
+            self._due["heartbeat"] = 0.0
 
     def _beaten(self, value: object) -> None:
         self._health.oracle = OK
@@ -216,32 +226,14 @@ class Worker:
         self._recovered = True
 
     def _fingerprinted(self, value: object) -> None:
+        self._health.look = ""
         if isinstance(value, Fingerprint) and self._lookout.took(value):
             self._inbox.capacity = self._lookout.capacity
-            self._health.registered = False  # introduce ourselves again, as what we are now
+            self._introduction.add_news()
 
-    def _registration(self, oracle: OracleInfo) -> NodeRegistration:
-        config, us, platform = self._config, self._deps.identity, read_platform()
-        capacity = self._lookout.capacity
-        return NodeRegistration(
-            node_id=us.node_id,
-            settlement_key_hash=us.settlement_key.key_hash.hex(),
-            wallet=us.wallet,
-            network_magic=oracle.network_magic,
-            capacity=OfferedCapacity(
-                cpu_mhz=capacity.cpu_mhz, ram_mb=capacity.ram_mb, disk_mb=capacity.disk_mb
-            ),
-            price=PriceList(
-                per_ghz_hour=config.price.per_ghz_hour,
-                per_ram_gb_hour=config.price.per_ram_gb_hour,
-                per_gpu_hour=config.price.per_gpu_hour,
-            ),
-            architecture=platform.architecture,
-            platform=f"{platform.os_name}, kernel {platform.kernel}",
-            agent_version=__version__,
-            machine=self._lookout.machine,
-            issued_s=int(self._deps.clock.wall_s()),
-        )
+    def _sampled(self, value: object) -> None:
+        if isinstance(value, Surroundings):
+            self._lookout.sampled(value)
 
     def _heartbeat(self) -> Heartbeat:
         free = self._free()
@@ -272,41 +264,56 @@ class Worker:
             self._runner.stop(wish.name, Reason.NODE_FAULT)
             wish.unlink(missing_ok=True)
 
-    def _is_due(self, what: str, every_s: float) -> bool:
-        now_s = self._deps.clock.monotonic_s()
-        if now_s < self._due[what]:
-            return False
-        self._due[what] = now_s + every_s
-        return True
+    def _regularly(self, what: str, every_s: float, work: Callable[[], object]) -> None:
+        """Do something if it is due and can be done; else it stays due."""
+        if self._is_due(what) and self._task(what, work):
+            self._due[what] = self._deps.clock.monotonic_s() + every_s
 
-    def _task(self, what: str, work: Callable[[], object]) -> None:
+    def _is_due(self, what: str) -> bool:
+        return self._deps.clock.monotonic_s() >= self._due[what]
+
+    def _can(self, what: str) -> bool:
         task = Task("", what)
-        if self._deps.backoff.is_ready(task, self._deps.clock.monotonic_s()):
-            self._deps.pool.submit(task, work)
+        is_ready = self._deps.backoff.is_ready(task, self._deps.clock.monotonic_s())
+        return is_ready and not self._deps.pool.is_busy(task)
+
+    def _task(self, what: str, work: Callable[[], object]) -> bool:
+        """Hand something to the pool; False if it is under way already, or is to be tried later."""
+        return self._can(what) and self._deps.pool.submit(Task("", what), work)
 
     def _show(self, *, ready: bool) -> None:
         """Write the status row when it changed, and now and then as a sign of life."""
-        hold = self._lookout.hold
+        hold, sold = self._lookout.hold, self._lookout.capacity
         row = WorkerRow(
             pid=os.getpid(),
             version=__version__,
             started_s=self._started_s,
             ready=ready,
-            accepting=ready and self._health.registered and self._takes_jobs,
+            accepting=ready and self._introduction.is_made and self._takes_jobs,
             oracle_state=self._health.oracle,
             engine_state=self._health.engine,
-            note="; ".join(
-                filter(None, (self.config_problem, self._inbox.complaint, self._lookout.note))
-            )
-            or self._health.note,
+            note=self._note(),
             heartbeat_s=0,
             hold=hold.code.value if hold else "",
             hold_note=hold.note if hold else "",
+            sold_cpu_mhz=sold.cpu_mhz,
+            sold_ram_mb=sold.ram_mb,
         )
-        if row != self._shown or self._is_due("status", STATUS_EVERY_S):
-            self._shown = row
-            now_s = int(self._deps.clock.wall_s())
-            self._deps.journal.write_worker(replace(row, heartbeat_s=now_s))
+        if row != self._shown or self._is_due("status"):
+            clock, self._shown = self._deps.clock, row
+            self._due["status"] = clock.monotonic_s() + STATUS_EVERY_S
+            self._deps.journal.write_worker(replace(row, heartbeat_s=int(clock.wall_s())))
+
+    def _note(self) -> str:
+        """Return what the owner should know: what is wrong, else the Oracle's own warning."""
+        wrong = (
+            self.config_problem,
+            self._inbox.complaint,
+            self._introduction.problem,
+            self._lookout.note,
+            self._health.look,
+        )
+        return "; ".join(filter(None, wrong)) or self._health.warning
 
 
 def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple[Worker, Pool]:

@@ -100,8 +100,8 @@ def _log_machine(known: NodeRow | None, found: NodeRegistration) -> None:
     before = None if known is None else machines.known_machine(known.registration)
     if before is None or found.machine is None:
         return
-    if changed := machines.changes(before, found.machine):
-        log.info("node_machine_changed node=%s %s", found.node_id, "; ".join(changed))
+    if changed := machines.logged_changes(before, found.machine):
+        log.info("node_machine_changed node=%s %s", found.node_id, changed)
 
 
 def _row(found: NodeRegistration, sealed: Sealed, known: NodeRow | None) -> NodeRow:

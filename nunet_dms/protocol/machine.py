@@ -1,4 +1,7 @@
-"""What a node tells the Oracle of its machine; None and empty mean: could not be found out."""
+"""What a node tells the Oracle of its machine, and what of it may change.
+
+None and empty mean: could not be found out.
+"""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -7,6 +10,11 @@ from nunet_dms.protocol.bounds import Length, Range, ShortText, UnixSeconds
 
 GPUS_MAX = 64
 """Cards in one machine; the largest servers have 16."""
+
+RAM_CHANGE_PERCENT = 2
+"""A kernel update moves the total by less; a module that is gone, by more."""
+DISK_LOW_MB = 5 * 1024
+"""Free where jobs live: going below it, and coming back, is worth a word."""
 
 Megabytes = Annotated[int, Range(0, 2**40)]
 KilobitsPerSecond = Annotated[int, Range(0, 2**40)]
@@ -19,6 +27,8 @@ class MachineGpu:
     vendor: Literal["nvidia", "amd"]
     name: ShortText
     uuid: ShortText
+    pci: ShortText = ""
+    """Its place, where it has no UUID."""
     vram_mb: Megabytes | None = None
     driver: ShortText = ""
     health: Literal["ok", "degraded", "lost", "unknown"] = "unknown"
@@ -48,3 +58,66 @@ class MachineFacts:
     engine_version: ShortText = ""
     cgroup_version: Annotated[int, Range(1, 2)] | None = None
     storage_driver: ShortText = ""
+
+
+def changes(old: MachineFacts, new: MachineFacts) -> tuple[str, ...]:
+    """Say what changed between two looks that matters to jobs; empty if nothing did.
+
+    What is measured anew each time (rates, the line) is no change, nor is what was or is unknown.
+    """
+    pairs = (
+        ("CPU cores", old.cores, new.cores),
+        ("CPU", old.cpu_model, new.cpu_model),
+        ("platform", old.kind, new.kind),
+        ("hypervisor", old.hypervisor, new.hypervisor),
+        ("system", old.os_name, new.os_name),
+        ("kernel", old.kernel, new.kernel),
+        ("container engine", old.engine_version, new.engine_version),
+        ("cgroup version", old.cgroup_version, new.cgroup_version),
+        ("storage driver", old.storage_driver, new.storage_driver),
+    )
+    return (
+        *_gpu_changes(old, new),
+        *_ram_change(old.ram_mb, new.ram_mb),
+        *_disk_change(old.disk_free_mb, new.disk_free_mb),
+        *(f"{name} was {was}, is {now}" for name, was, now in pairs if was and now and was != now),
+    )
+
+
+def _gpu_changes(old: MachineFacts, new: MachineFacts) -> tuple[str, ...]:
+    was, now = ({gpu.uuid or gpu.pci or gpu.name: gpu for gpu in each.gpus} for each in (old, new))
+    gone = (f"GPU lost: {was[key].name}" for key in was if key not in now)
+    come = (f"GPU found: {now[key].name}" for key in now if key not in was)
+    both = [(was[key], now[key]) for key in was if key in now]
+    sick = (
+        f"GPU {after.name}: health was {before.health}, is {after.health}"
+        for before, after in both
+        if before.health != after.health
+    )
+    driven = (
+        f"GPU {after.name}: driver was {before.driver or 'none'}, is {after.driver or 'none'}"
+        for before, after in both
+        if before.driver != after.driver
+    )
+    split = (
+        f"GPU {after.name}: MIG instances were {before.mig_instances}, are {after.mig_instances}"
+        for before, after in both
+        if before.mig_instances != after.mig_instances
+    )
+    return (*gone, *come, *sick, *driven, *split)
+
+
+def _ram_change(was_mb: int | None, now_mb: int | None) -> tuple[str, ...]:
+    if was_mb is None or now_mb is None:
+        return ()
+    if abs(now_mb - was_mb) * 100 <= was_mb * RAM_CHANGE_PERCENT:
+        return ()
+    return (f"RAM {'shrank' if now_mb < was_mb else 'grew'} from {was_mb} to {now_mb} MB",)
+
+
+def _disk_change(was_mb: int | None, now_mb: int | None) -> tuple[str, ...]:
+    if was_mb is None or now_mb is None or (was_mb < DISK_LOW_MB) is (now_mb < DISK_LOW_MB):
+        return ()
+    if now_mb < DISK_LOW_MB:
+        return (f"disk low: {now_mb} MB free, it was {was_mb} MB",)
+    return (f"disk is no longer low: {now_mb} MB free",)

@@ -161,7 +161,7 @@ def test_a_machine_that_lost_memory_says_so_and_sells_less(stage: Stage) -> None
     text = stage.nunet(stage.provider, "status").stdout
     assert f"the machine has become smaller, sold is ram_mb {sold_mb} of {RAM_MB}" in text
     oracle_log = (stage.folder / "oracle" / "oracle.log").read_text()
-    assert f"ram_mb {MACHINE_MB} -> 2100" in oracle_log
+    assert f"RAM shrank from {MACHINE_MB} to 2100 MB" in oracle_log
     assert f"cpu_mhz={CPU_MHZ} ram_mb={sold_mb}\n" in oracle_log
     stage.provider.nunet("worker", "stop")
     stage.provider.nunet("worker", "start")

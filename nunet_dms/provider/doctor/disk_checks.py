@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nunet_dms.errors import ExitCode
-from nunet_dms.machine.fingerprint import DISK_LOW_MB
 from nunet_dms.node.availability import DISK_FLOOR_MB
+from nunet_dms.protocol.machine import DISK_LOW_MB
 from nunet_dms.provider.doctor.check import ERROR, NOTE, WARNING, Check, engine_answers
 from nunet_dms.provider.doctor.findings import Answer, error, fine, note, warning
 from nunet_dms.provider.doctor.patient import Patient

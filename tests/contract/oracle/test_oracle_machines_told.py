@@ -47,8 +47,7 @@ def test_a_changed_machine_replaces_the_old_one_and_the_log_names_what_changed(
     node.register(machine=without_card)
     assert stored(world, node) == without_card
     assert told(caplog) == [
-        f"node_machine_changed node={node.node_id} "
-        "ram_mb 16000 -> 8000; gpus 1 -> 0; gpu_uuids ['GPU-1'] -> []"
+        f"node_machine_changed node={node.node_id} GPU lost: A; RAM shrank from 16000 to 8000 MB"
     ]
 
 

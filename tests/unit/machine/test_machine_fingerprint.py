@@ -9,19 +9,17 @@ import pytest
 from nunet_dms.machine.cpu import CpuFacts
 from nunet_dms.machine.disk import DiskFacts
 from nunet_dms.machine.fingerprint import (
-    DISK_LOW_MB,
     Fingerprint,
-    changes,
     figures_of,
     on_the_wire,
     verdicts,
 )
-from nunet_dms.machine.gpu import GpuFacts, GpuHealth
+from nunet_dms.machine.gpu import GpuFacts, GpuHealth, MigInstance
 from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.machine.requirements import Profile
 from nunet_dms.machine.virtualization import Kind, VirtualizationFacts
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.machine import MachineFacts
+from nunet_dms.protocol.machine import DISK_LOW_MB, MachineFacts, changes
 from tests.unit.machine_world import CARD, MACHINE, fingerprint, with_card
 
 VIRTUAL = VirtualizationFacts(Kind.VM, "virtualbox", "dmi")
@@ -89,6 +87,12 @@ def test_a_card_under_wsl_is_no_virtual_machine_s() -> None:
     assert not any("virtual machine" in text for text in refusals(wsl, Profile.GPU))
 
 
+def test_a_card_that_hides_its_memory_is_unknown_and_not_refused_for_it() -> None:
+    verdict = next(v for v in verdicts(with_card(vram_mb=None)) if v.profile is Profile.GPU)
+    assert verdict.refusals == ()
+    assert "GPU memory could not be found out; at least 4 GB needed" in verdict.warnings
+
+
 def test_the_largest_card_that_works_counts() -> None:
     small, large = replace(CARD, uuid="a", vram_mb=4000), replace(CARD, uuid="b", vram_mb=24_000)
     lost = replace(CARD, uuid="c", vram_mb=80_000, health=GpuHealth.LOST)
@@ -114,7 +118,11 @@ def after(**facts: object) -> tuple[str, ...]:
          f"disk low: {DISK_LOW_MB - 1} MB free, it was 100000 MB"),
         ({"cpu": replace(MACHINE.cpu, cores=2)}, "CPU cores was 4, is 2"),
         ({"cpu": replace(MACHINE.cpu, model="other")}, f"CPU was {MACHINE.cpu.model}, is other"),
-        ({"virtualization": VIRTUAL}, "platform was native, is vm"),
+        ({"virtualization": replace(MACHINE.virtualization, kind=Kind.WSL2)},
+         "platform was native, is wsl2"),
+        ({"platform": replace(MACHINE.platform, os_name="Debian GNU/Linux 13")},
+         "system was Debian GNU/Linux 12, is Debian GNU/Linux 13"),
+        ({"engine": replace(MACHINE.engine, cgroup_version=1)}, "cgroup version was 2, is 1"),
         ({"platform": replace(MACHINE.platform, kernel="7.0")},
          "kernel was 6.1.0-18-amd64, is 7.0"),
         ({"engine": replace(MACHINE.engine, version="28")},
@@ -156,6 +164,8 @@ def test_an_engine_that_is_away_is_no_other_machine() -> None:
         (None, "GPU lost: NVIDIA GeForce RTX 3060"),
         ({"health": GpuHealth.DEGRADED},
          "GPU NVIDIA GeForce RTX 3060: health was ok, is degraded"),
+        ({"mig": (MigInstance("m", "1g.5gb", 5000),) * 2},
+         "GPU NVIDIA GeForce RTX 3060: MIG instances were 0, are 2"),
         ({"driver": "560.1"}, "GPU NVIDIA GeForce RTX 3060: driver was 550.54, is 560.1"),
     ],
 )  # fmt: skip
@@ -164,6 +174,17 @@ def test_a_card_that_is_lost_sick_or_driven_otherwise_is_told(
 ) -> None:
     now = MACHINE if card is None else with_card(**card)
     assert changes(on_the_wire(with_card()), on_the_wire(now)) == (text,)
+
+
+def test_two_cards_alike_without_a_number_are_told_apart_by_their_place() -> None:
+    pair = [replace(CARD, vendor="amd", uuid="", pci=f"0000:0{n}:00.0") for n in (1, 2)]
+    both, one = (fingerprint(gpus=GpuFacts(tuple(cards), ())) for cards in (pair, pair[:1]))
+    sick = fingerprint(gpus=GpuFacts((replace(pair[0], health=GpuHealth.DEGRADED), pair[1]), ()))
+    name = CARD.name
+    assert changes(on_the_wire(both), on_the_wire(one)) == (f"GPU lost: {name}",)
+    assert changes(on_the_wire(both), on_the_wire(sick)) == (
+        f"GPU {name}: health was ok, is degraded",
+    )
 
 
 def test_a_disk_that_was_cleared_is_told_too() -> None:

@@ -11,10 +11,10 @@ import pytest
 from nunet_dms.config import AvailabilityConfig, CapacityConfig
 from nunet_dms.machine.fingerprint import Fingerprint, on_the_wire
 from nunet_dms.machine.memory import MemoryFacts
-from nunet_dms.node.availability import Availability, Surroundings
+from nunet_dms.node.availability import SAMPLE_EVERY_S, Availability, Surroundings
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.lookout import LOOK_EVERY_S, PATIENCE_S, Lookout
+from nunet_dms.node.lookout import LOOK_EVERY_S, PATIENCE_S, Lookout, Looks
 from nunet_dms.node.pause import Pause, write_pause
 from nunet_dms.node.rows import Capacity, HoldCode, MachineRow
 from nunet_dms.protocol import strict
@@ -42,13 +42,9 @@ def look(journal: Journal, time: Time, tmp_path: Path) -> Callable[[], Lookout]:
     """Make a lookout as a worker that starts does."""
 
     def made() -> Lookout:
-        availability = Availability(
-            AvailabilityConfig(),
-            tmp_path / "pause.json",
-            lambda: Surroundings(None, None, None),
-            lambda: 0.0,
-        )
-        return Lookout(journal, Clock(time, time), availability, OFFERED, fingerprint)
+        availability = Availability(AvailabilityConfig(), tmp_path / "pause.json")
+        looks = Looks(fingerprint, lambda: Surroundings(None, None, None))
+        return Lookout(journal, Clock(time, time), availability, OFFERED, looks)
 
     return made
 
@@ -103,6 +99,30 @@ def test_memory_that_is_gone_is_news_is_noted_and_is_sold_no_more(
     assert lookout.capacity == Capacity(4000, 3600, 1000)
     assert lookout.note == "the machine has become smaller, sold is ram_mb 3600 of 4000"
     assert [note.text for note in journal.machine_notes()] == ["RAM shrank from 8000 to 4000 MB"]
+
+
+def test_small_steps_add_up_to_a_change(look: Callable[[], Lookout]) -> None:
+    lookout = look()
+    lookout.took(with_ram(8000))
+    assert [lookout.took(with_ram(ram_mb)) for ram_mb in (7920, 7850, 7800)] == [
+        False, False, True,
+    ]  # fmt: skip
+    assert lookout.machine is not None
+    assert lookout.machine.ram_mb == 7800
+
+
+def test_what_the_machine_does_is_seen_every_few_seconds(
+    look: Callable[[], Lookout], time: Time
+) -> None:
+    lookout = look()
+    assert lookout.is_sample_due()
+    lookout.sampled(Surroundings(None, None, 10))
+    assert not lookout.is_sample_due()
+    assert lookout.look()
+    assert lookout.hold is not None
+    assert lookout.hold.code is HoldCode.DISK_LOW
+    time.now_s = SAMPLE_EVERY_S
+    assert lookout.is_sample_due()
 
 
 def test_what_changed_while_no_worker_ran_is_noted(
