@@ -11,12 +11,13 @@ import typer
 
 from nunet_dms import config, paths
 from nunet_dms.cli import render
-from nunet_dms.cli.worker import stop_worker
+from nunet_dms.cli.status import look
+from nunet_dms.cli.worker import start_worker, stop_worker
 from nunet_dms.errors import DegradedError, UsageError, WorkerNotRunningError
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.pause import Pause, lift_pause, write_pause
-from nunet_dms.node.rows import JobRow
+from nunet_dms.node.rows import HoldCode, JobRow
 from nunet_dms.node.states import RESERVING
 
 LOOK_EVERY_S = 0.5
@@ -57,19 +58,8 @@ def offboard(
     write_pause(where.pause_file, Pause(int(time.time()), offboarding=True))
     if force:
         _stop_jobs(where)
-    left = _wait_for_jobs(where, FORCED_WAIT_S if force else timeout_s, force=force)
-    if left and not (force and _nothing_runs(left)):
-        raise DegradedError(
-            f"cannot offboard yet: {_words_on(left)}",
-            hint="no new jobs are taken meanwhile; type it again to wait on, --force to leave now,"
-            " or: nunet resume",
-        )
-    if left and delete_keys:
-        raise UsageError(
-            f"cannot delete the keys: {_words_on(left)}, and without the keys nobody is paid",
-            hint="leave out --delete-keys, or wait until they are settled",
-        )
-    stop_worker(where)
+    wait_s = timeout_s if timeout_s is not None else FORCED_WAIT_S if force else None
+    left = _finish(where, wait_s, leaves_unpaid=force and not delete_keys)
     facts = _leave(where, left, delete_keys=delete_keys)
     render.show(render.Shown("nunet.offboard/1", facts, _lines(facts, where)), as_json)
 
@@ -91,6 +81,12 @@ def _open_jobs(where: paths.Paths) -> tuple[JobRow, ...]:
         return journal.open_jobs()
 
 
+def _takes_no_more(where: paths.Paths) -> bool:
+    """Whether the worker has heard that it is to take no new jobs; true where none runs."""
+    seen = look(where)
+    return seen.pid is None or (seen.row is not None and seen.row.hold == HoldCode.OFFBOARDING)
+
+
 def _stop_jobs(where: paths.Paths) -> None:
     """Leave a wish to stop every job that runs or is coming, as `nunet jobs cancel` does."""
     where.cancel_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -99,19 +95,38 @@ def _stop_jobs(where: paths.Paths) -> None:
             (where.cancel_dir / job.job_id).touch(mode=0o600)
 
 
-def _wait_for_jobs(
-    where: paths.Paths, timeout_s: float | None, *, force: bool
-) -> tuple[JobRow, ...]:
-    """Return when no job is open, or with those that are when time is over.
+def _finish(where: paths.Paths, wait_s: float | None, *, leaves_unpaid: bool) -> tuple[JobRow, ...]:
+    """Wait for the jobs in hand, then stop the worker; return those that are not settled.
 
-    With `force`, jobs that only wait for their payout are not waited for where no worker runs.
-    Raises WorkerNotRunningError when nobody is there to finish the others.
+    There are such only with `leaves_unpaid`, and none of them runs. A job that came in at the last
+    moment, by a quote from before, is waited for as well. Raises DegradedError when time is over.
     """
-    ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+    ends_s = None if wait_s is None else time.monotonic() + wait_s
+    while True:
+        left = _wait_for_jobs(where, ends_s, leaves_unpaid=leaves_unpaid)
+        if left and not (leaves_unpaid and _nothing_runs(left)):
+            raise DegradedError(
+                f"cannot offboard yet: {_words_on(left)}",
+                hint="no new jobs are taken meanwhile; type it again to wait on, --force (without"
+                " --delete-keys) to leave them unpaid, or: nunet resume",
+            )
+        stop_worker(where)
+        if len(_open_jobs(where)) <= len(left):
+            return left
+        start_worker(where)
+
+
+def _wait_for_jobs(
+    where: paths.Paths, ends_s: float | None, *, leaves_unpaid: bool
+) -> tuple[JobRow, ...]:
+    """Return when the worker takes no more and no job is open, or with those open in the end.
+
+    Where no worker runs, raises WorkerNotRunningError unless nobody is needed to finish them.
+    """
     pause, told = threading.Event(), ""
-    while jobs := _open_jobs(where):
+    while (jobs := _open_jobs(where)) or not _takes_no_more(where):
         if holder(where.lock_file) is None:
-            if force and _nothing_runs(jobs):
+            if not jobs or (leaves_unpaid and _nothing_runs(jobs)):
                 break
             raise WorkerNotRunningError(
                 f"cannot offboard: {_words_on(jobs)}, and no worker runs to finish them",
@@ -119,7 +134,7 @@ def _wait_for_jobs(
             )
         if ends_s is not None and time.monotonic() >= ends_s:
             break
-        if (words := _words_on(jobs)) != told:
+        if jobs and (words := _words_on(jobs)) != told:
             render.progress(f"waiting: {words}")
             told = words
         pause.wait(LOOK_EVERY_S)

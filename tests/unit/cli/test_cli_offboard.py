@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_world import JOB, OTHER_JOB, Said, admit
+from cli_world import JOB, OTHER_JOB, Said, admit, word
 
 from nunet_dms.cli import offboard
-from nunet_dms.cli.worker import Stopped
+from nunet_dms.cli.worker import Started, Stopped
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.lock import WorkerLock
 from nunet_dms.node.pause import read_pause
 from nunet_dms.node.rows import JobEnd
 from nunet_dms.node.states import State
@@ -30,8 +31,20 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         did.append("stop")
         return Stopped(None, 0)
 
+    def start(where: Paths) -> Started:
+        did.append("start")
+        return Started(1, False, "ok", "ok", str(where.worker_log))
+
     monkeypatch.setattr(offboard, "stop_worker", stop)
+    monkeypatch.setattr(offboard, "start_worker", start)
     return did
+
+
+@pytest.fixture
+def hears(journal: Journal, lock: WorkerLock) -> None:
+    """The worker has heard that it is to take no new jobs."""
+    assert lock
+    journal.write_worker(word(hold="offboarding"))
 
 
 @pytest.fixture
@@ -95,7 +108,7 @@ def test_the_keys_go_only_when_told_and_the_wallet_stays(
     assert [key.exists() for key in keys] == [False, False, True]
 
 
-@pytest.mark.usefixtures("lock")
+@pytest.mark.usefixtures("hears")
 def test_jobs_in_hand_are_waited_for_while_no_new_ones_are_taken(
     nunet: Nunet, journal: Journal, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,7 +135,7 @@ def test_jobs_in_hand_are_waited_for_while_no_new_ones_are_taken(
     assert not is_onboarded(onboarded)
 
 
-@pytest.mark.usefixtures("lock")
+@pytest.mark.usefixtures("hears")
 def test_when_time_is_over_it_stays_onboarded_and_says_what_is_open(
     nunet: Nunet, journal: Journal, onboarded: Paths, stopped: list[str]
 ) -> None:
@@ -149,7 +162,7 @@ def test_without_a_worker_nobody_would_finish_them(
         assert is_onboarded(onboarded)
 
 
-@pytest.mark.usefixtures("lock")
+@pytest.mark.usefixtures("hears")
 def test_force_stops_what_runs_and_does_not_wait_for_the_payout(
     nunet: Nunet, journal: Journal, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,16 +178,68 @@ def test_force_stops_what_runs_and_does_not_wait_for_the_payout(
     assert not is_onboarded(onboarded)
 
 
+@pytest.mark.usefixtures("hears")
 def test_keys_that_a_payout_still_needs_are_not_deleted(
-    nunet: Nunet, journal: Journal, onboarded: Paths, keys: tuple[Path, ...]
+    nunet: Nunet,
+    journal: Journal,
+    onboarded: Paths,
+    keys: tuple[Path, ...],
+    stopped: list[str],
 ) -> None:
     admit(journal)
     end(journal)
-    said = nunet("offboard", "--yes", "--force", "--delete-keys")
-    assert said.code == 2
-    assert "without the keys nobody is paid" in said.err
+    said = nunet("offboard", "--yes", "--force", "--delete-keys", "--timeout", "0")
+    assert said.code == 5
+    assert "1 to be reported or paid" in said.err
     assert all(key.exists() for key in keys)
     assert is_onboarded(onboarded)
+    assert stopped == []
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_worker_that_has_not_heard_yet_is_waited_for(
+    nunet: Nunet, journal: Journal, stopped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.write_worker(word())
+    looks: list[float | None] = []
+
+    class World(threading.Event):
+        """The worker hears of it at the second look."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            assert stopped == []
+            looks.append(timeout)
+            if len(looks) == 2:
+                journal.write_worker(word(hold="offboarding"))
+            return False
+
+    monkeypatch.setattr(offboard.threading, "Event", World)
+    assert nunet("offboard", "--yes").code == 0
+    assert len(looks) == 2
+
+
+@pytest.mark.usefixtures("hears")
+def test_a_job_that_came_in_at_the_last_moment_is_finished_too(
+    nunet: Nunet, journal: Journal, stopped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: Paths) -> Stopped:
+        stopped.append("stop")
+        if stopped == ["stop"]:
+            admit(journal)
+        return Stopped(1, 0)
+
+    class World(threading.Event):
+        """The job ends and is paid while it is waited for."""
+
+        def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - as the real one
+            end(journal)
+            settle(journal)
+            return False
+
+    monkeypatch.setattr(offboard, "stop_worker", stop)
+    monkeypatch.setattr(offboard.threading, "Event", World)
+    assert nunet("offboard", "--yes").code == 0
+    assert stopped == ["stop", "start", "stop"]
 
 
 def test_where_nobody_can_be_asked_yes_is_needed(nunet: Nunet, onboarded: Paths) -> None:
