@@ -10,7 +10,7 @@ import typer
 from nunet_dms import config, paths
 from nunet_dms.cli import render
 from nunet_dms.cli.contact import oracle_url
-from nunet_dms.cli.status import look
+from nunet_dms.cli.status import Seen, free_of, look
 from nunet_dms.cli.verdict_view import VerdictFacts, verdict_facts, verdict_parts
 from nunet_dms.errors import NotOnboardedError
 from nunet_dms.node.rows import Capacity
@@ -42,12 +42,18 @@ class CapacityFacts:
     amounts: tuple[Amount, ...]
     cpu_model: str
     cores: int
+    physical_cores: int | None
     core_mhz: int | None
     core_mhz_source: str
+    virtualization: str
+    """The CPU's flag for it: vmx, svm or empty."""
+    ram_available_mb: int | None
     gpus: tuple[str, ...]
     platform: str
     hypervisor: str
     os_name: str
+    os_id: str
+    os_version: str
     kernel: str
     systemd: bool
     """Whether it runs this system."""
@@ -59,6 +65,7 @@ class CapacityFacts:
     cgroup_version: int | None
     storage_driver: str
     runtimes: tuple[str, ...]
+    default_runtime: str
     nvidia_toolkit: str | None
     down_kbps: int | None
     up_kbps: int | None
@@ -86,7 +93,7 @@ def capacity(
     seen = look(where)
     found = take_fingerprint(where.jobs_dir, 0, read_speed(where.speed_file))
     judged = verdicts(found, settings.core_mhz if settings else None)
-    facts = _facts(found, settings, seen.reserved, tuple(map(verdict_facts, judged)))
+    facts = _facts(found, settings, seen, tuple(map(verdict_facts, judged)))
     tables = tuple(part for verdict in judged for part in verdict_parts(verdict))
     shown = render.Shown("nunet.capacity/1", asdict(facts), (*_lines(facts), *tables))
     render.show(shown, as_json)
@@ -115,28 +122,34 @@ def _offered(where: paths.Paths) -> CapacityConfig | None:
 def _facts(
     found: Fingerprint,
     sold: CapacityConfig | None,
-    used: Capacity,
+    seen: Seen,
     profiles: tuple[VerdictFacts, ...],
 ) -> CapacityFacts:
     rate = sold.core_mhz if sold else found.cpu.core_mhz
-    memory, disk = found.memory, found.disk
+    memory, disk, used = found.memory, found.disk, seen.reserved
+    left = free_of(sold, seen) if sold else None
     total_mhz = None if rate is None else found.cpu.cores * rate
     speed = found.speed
     return CapacityFacts(
         onboarded=sold is not None,
         amounts=(
-            _amount("CPU", "MHz", total_mhz, sold.cpu_mhz if sold else None, used.cpu_mhz),
-            _amount("RAM", "MB", memory.total_mb, sold.ram_mb if sold else None, used.ram_mb),
-            _amount("disk", "MB", disk.total_mb, sold.disk_mb if sold else None, used.disk_mb),
+            _amount("CPU", "MHz", total_mhz, sold, used, left),
+            _amount("RAM", "MB", memory.total_mb, sold, used, left),
+            _amount("disk", "MB", disk.total_mb, sold, used, left),
         ),
         cpu_model=found.cpu.model,
         cores=found.cpu.cores,
+        physical_cores=found.cpu.physical_cores,
+        virtualization=found.cpu.virtualization,
+        ram_available_mb=memory.available_mb,
         core_mhz=rate,
         core_mhz_source=found.cpu.source if rate == found.cpu.core_mhz else "config.toml",
         gpus=tuple(gpu.name for gpu in found.gpus.gpus),
         platform=found.virtualization.kind.value,
         hypervisor=found.virtualization.hypervisor,
         os_name=found.platform.os_name,
+        os_id=found.platform.os_id,
+        os_version=found.platform.os_version,
         kernel=found.platform.kernel,
         systemd=found.systemd.running,
         network=found.network.attachment.value,
@@ -145,6 +158,7 @@ def _facts(
         cgroup_version=found.engine.cgroup_version,
         storage_driver=found.engine.storage_driver,
         runtimes=found.engine.runtimes,
+        default_runtime=found.engine.default_runtime,
         nvidia_toolkit=found.engine.nvidia_toolkit,
         down_kbps=speed.down_kbps if speed else None,
         up_kbps=speed.up_kbps if speed else None,
@@ -153,11 +167,21 @@ def _facts(
     )
 
 
+FIELDS = {"CPU": "cpu_mhz", "RAM": "ram_mb", "disk": "disk_mb"}
+
+
 def _amount(
-    resource: str, unit: str, total: int | None, onboarded: int | None, used: int
+    resource: str,
+    unit: str,
+    total: int | None,
+    sold: CapacityConfig | None,
+    used: Capacity,
+    left: Capacity | None,
 ) -> Amount:
-    free = None if onboarded is None else max(0, onboarded - used)
-    return Amount(resource, unit, total, onboarded, None if onboarded is None else used, free)
+    if sold is None or left is None:
+        return Amount(resource, unit, total, None, None, None)
+    offered, in_use, free = (getattr(each, FIELDS[resource]) for each in (sold, used, left))
+    return Amount(resource, unit, total, offered, in_use, free)
 
 
 def _lines(facts: CapacityFacts) -> tuple[str | render.Table, ...]:

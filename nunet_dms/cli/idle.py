@@ -12,7 +12,7 @@ MISSED_WORDS = {
     "disk": "asked for more disk than was free",
     "unsupported": "asked for what no node offers yet",
     "price": "asked for a lower price than yours",
-    "dearer": "went to a cheaper node",
+    "dearer": "went to another node, as cheap or cheaper",
     "paused": "came while no jobs were taken",
 }
 """Reasons of the missed-work ledger (protocol.node.MissedWork)."""
@@ -51,12 +51,14 @@ def idle_reasons(
     ):
         if state not in {OK, NOT_YET}:
             reasons.append(IdleReason(code, f"{name} does not answer: {state}"))
+        elif state == NOT_YET:
+            reasons.append(IdleReason(code, f"{name} was not reached yet"))
     if row.hold:
         reasons.append(IdleReason(row.hold, row.hold_note))
+    if row.oracle_state != OK:
+        return tuple(reasons)  # the ledger is the Oracle's, and what it last said grows old
     reasons += [IdleReason(f"missed_{each.reason}", missed_words(each)) for each in missed]
-    if not reasons and not missed:
-        reasons.append(IdleReason("no_requests", "no request has come within a day"))
-    return tuple(reasons)
+    return tuple(reasons) or (IdleReason("no_requests", "no request has come within a day"),)
 
 
 def missed_words(missed: MissedRow) -> str:

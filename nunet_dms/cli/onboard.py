@@ -52,6 +52,7 @@ class Judged:
     """The facts of `nunet onboard --dry-run --json`, schema nunet.onboard.verdict/1."""
 
     would_onboard: bool
+    """Whether the machine may join, and an engine answers that could be proven."""
     profiles: tuple[VerdictFacts, ...]
     cpu_mhz: int
     ram_mb: int
@@ -62,8 +63,9 @@ class Judged:
     free_disk_mb: int | None
     platform: str
     hypervisor: str
-    engine: str
-    """The container engine's version, or why it does not answer."""
+    engine_version: str
+    """Empty if none answers; then `engine_problem` says why."""
+    engine_problem: str
     oracle_url: str
     oracle_answers: bool
     changes: tuple[str, ...]
@@ -113,8 +115,9 @@ def onboard(
     seen = onboarding.survey(where, wish, render.progress)
     if dry_run:
         decided = onboarding.plan(where, wish, seen)
-        render.show(_judged(decided), as_json)
-        raise typer.Exit(int(ExitCode.NO_CAPACITY if seen.refusals else ExitCode.FINE))
+        verdict = _verdict_code(seen)
+        render.show(_judged(decided, verdict), as_json)
+        raise typer.Exit(int(verdict))
     onboarding.refuse_unfit(seen)
     if may_ask:
         wish = _asked(where, wish, seen)
@@ -226,12 +229,19 @@ def _start(where: paths.Paths, before: Config | None, after: Config) -> Started:
     return start_worker(where)
 
 
-def _judged(decided: Plan) -> render.Shown:
+def _verdict_code(seen: Survey) -> ExitCode:
+    """Return how onboarding would end; a test container is not run for a verdict."""
+    if seen.refusals:
+        return ExitCode.NO_CAPACITY
+    return ExitCode.FINE if seen.found.engine.answers else ExitCode.UNREACHABLE
+
+
+def _judged(decided: Plan, verdict: ExitCode) -> render.Shown:
     """Return the whole verdict of a dry run."""
     seen, settings = decided.survey, decided.settings
     found = seen.found
     facts = Judged(
-        would_onboard=not seen.refusals,
+        would_onboard=verdict is ExitCode.FINE,
         profiles=tuple(map(verdict_facts, seen.verdicts)),
         cpu_mhz=settings.capacity.cpu_mhz,
         ram_mb=settings.capacity.ram_mb,
@@ -242,14 +252,17 @@ def _judged(decided: Plan) -> render.Shown:
         free_disk_mb=seen.room.disk_free_mb,
         platform=found.virtualization.kind.value,
         hypervisor=found.virtualization.hypervisor,
-        engine=found.engine.version if found.engine.answers else found.engine.problem,
+        engine_version=found.engine.version,
+        engine_problem=found.engine.problem,
         oracle_url=seen.contact.url,
         oracle_answers=seen.contact.info is not None,
         changes=decided.changes,
     )
     tables = tuple(part for verdict in seen.verdicts for part in verdict_parts(verdict))
-    word = "would be refused" if seen.refusals else "would be onboarded"
-    text = (*tables, f"this machine {word}; nothing was written", *decided.words)
+    word = "onboarded" if verdict is ExitCode.FINE else "refused"
+    why = (found.engine.problem,) if verdict is ExitCode.UNREACHABLE else ()
+    last = f"this machine would be {word}; nothing was written"
+    text = (*tables, *why, last, *decided.words)
     return render.Shown("nunet.onboard.verdict/1", asdict(facts), text)
 
 

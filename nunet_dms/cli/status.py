@@ -196,7 +196,7 @@ def _check(where: paths.Paths, now_s: float) -> int:
 
 def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Status:
     row, sold = seen.row, settings.capacity
-    free = _free(sold, seen.reserved)
+    free = free_of(sold, seen)
     return Status(
         health=health.state,
         reason=health.reason,
@@ -225,12 +225,18 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
     )
 
 
-def _free(sold: CapacityConfig, reserved: Capacity) -> Capacity:
-    """What the next job may have; never below zero, should less be sold than is running."""
+def free_of(offered: CapacityConfig, seen: Seen) -> Capacity:
+    """Return what the next job may have: of what is offered, or of what the machine still has.
+
+    Never below zero, should less be sold than is running.
+    """
+    row, reserved = seen.row, seen.reserved
+    cpu_mhz = row.sold_cpu_mhz if row and row.sold_cpu_mhz else offered.cpu_mhz
+    ram_mb = row.sold_ram_mb if row and row.sold_ram_mb else offered.ram_mb
     return Capacity(
-        max(0, sold.cpu_mhz - reserved.cpu_mhz),
-        max(0, sold.ram_mb - reserved.ram_mb),
-        max(0, sold.disk_mb - reserved.disk_mb),
+        max(0, min(cpu_mhz, offered.cpu_mhz) - reserved.cpu_mhz),
+        max(0, min(ram_mb, offered.ram_mb) - reserved.ram_mb),
+        max(0, offered.disk_mb - reserved.disk_mb),
     )
 
 

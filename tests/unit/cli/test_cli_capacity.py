@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_world import Said, admit
+from cli_world import Said, admit, word
 
 from nunet_dms.machine import fingerprint as machine_fingerprint
 from nunet_dms.machine.cpu import CpuFacts
@@ -87,6 +87,17 @@ def test_the_json_has_every_amount_and_the_verdict(nunet: Nunet, journal: Journa
     }
     assert facts["profiles"][0]["verdict"] == "warned"
     assert facts["core_mhz_source"] == "the model's name"
+
+
+@pytest.mark.usefixtures("lock")
+def test_what_is_free_is_of_what_the_machine_still_has(nunet: Nunet, journal: Journal) -> None:
+    journal.write_worker(word(sold_cpu_mhz=3000, sold_ram_mb=1500))
+    admit(journal)
+    amounts = json.loads(nunet("capacity", "--json").out)["amounts"]
+    assert [(each["onboarded"], each["free"]) for each in amounts[:2]] == [
+        (4000, 2000),
+        (2000, 988),
+    ]
 
 
 def test_a_card_has_a_table_of_its_own(nunet: Nunet, machine: list[Fingerprint]) -> None:

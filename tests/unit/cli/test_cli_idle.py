@@ -35,7 +35,7 @@ def test_a_well_machine_that_nobody_asked_says_so() -> None:
         ({"oracle_state": "down"}, ["oracle_away"]),
         ({"engine_state": "down"}, ["engine_away"]),
         ({"engine_state": "down", "oracle_state": "down"}, ["engine_away", "oracle_away"]),
-        ({"oracle_state": "not yet reached"}, ["no_requests"]),
+        ({"oracle_state": "not yet reached"}, ["oracle_away"]),
         ({"hold": "off_hours", "hold_note": "outside"}, ["off_hours"]),
         ({"hold": "paused", "oracle_state": "down"}, ["oracle_away", "paused"]),
     ],
@@ -55,6 +55,11 @@ def test_the_missed_work_ledger_is_told_with_its_worth_and_the_cure() -> None:
         " (to change it: nunet config set capacity.cpu_mhz MHZ)"
     )
     assert reasons[1].text.startswith("1 request within a day asked for a lower price")
+
+
+def test_what_an_oracle_said_before_it_went_away_is_not_told_as_news() -> None:
+    reasons = idle_reasons(word(oracle_state="down"), (MissedRow("cpu", 3, 500),), 0)
+    assert [why.code for why in reasons] == ["oracle_away"]
 
 
 def test_every_reason_of_the_ledger_has_words() -> None:

@@ -17,6 +17,7 @@ from nunet_dms.cli import onboard
 from nunet_dms.cli.worker import Started, Stopped
 from nunet_dms.errors import EngineUnreachableError
 from nunet_dms.machine.disk import DiskFacts
+from nunet_dms.machine.engine import EngineFacts
 from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.machine.network import SpeedFacts
@@ -613,6 +614,18 @@ class TestDryRun:
         assert said.code == 8
         assert facts["would_onboard"] is False
         assert facts["profiles"][0]["refusals"] == ["RAM is 3.145 GB, at least 4 GB is needed"]
+
+    def test_without_an_engine_it_would_not_go_online_and_exits_6(
+        self, nunet: Nunet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        away = fingerprint(engine=EngineFacts(answers=False, problem="cannot use Docker: none"))
+        monkeypatch.setattr(onboarding, "take_fingerprint", lambda *_: away)
+        said = nunet("onboard", "--dry-run", "--json")
+        facts = json.loads(said.out)
+        assert (said.code, facts["would_onboard"]) == (6, False)
+        assert (facts["engine_version"], facts["engine_problem"]) == ("", "cannot use Docker: none")
+        text = nunet("onboard", "--dry-run").out
+        assert "cannot use Docker: none\nthis machine would be refused; nothing was" in text
 
     def test_people_see_a_table_and_the_last_word(self, nunet: Nunet, world: World) -> None:
         world.info = INFO

@@ -187,6 +187,13 @@ def test_waiting_reports_are_shown(nunet: Nunet, journal: Journal) -> None:
 
 
 @pytest.mark.usefixtures("lock")
+def test_what_is_free_is_of_what_the_machine_still_has(nunet: Nunet, journal: Journal) -> None:
+    journal.write_worker(word(sold_cpu_mhz=3000, sold_ram_mb=1500))
+    admit(journal)
+    assert "free      2000 MHz, 988 MB RAM, 9900 MB disk\n" in nunet("status").out
+
+
+@pytest.mark.usefixtures("lock")
 def test_what_the_worker_wants_said_is_shown(nunet: Nunet, journal: Journal) -> None:
     journal.write_worker(word(note="the machine has become smaller"))
     assert "\nnote      the machine has become smaller\n" in nunet("status").out
@@ -209,7 +216,7 @@ def test_an_idle_machine_says_why_and_what_changed_in_it(
 idle      paused by its owner
           2 requests within a day asked for more CPU than was free, worth 70 base units\
  (to change it: nunet config set capacity.cpu_mhz MHZ)
-          1 request within a day went to a cheaper node, worth 5 base units\
+          1 request within a day went to another node, as cheap or cheaper, worth 5 base units\
  (to change it: nunet config set price.per_ghz_hour UNITS)
 machine   2023-11-14 22:13:20 +0000  RAM shrank from 8000 to 4000 MB
 """
