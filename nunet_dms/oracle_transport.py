@@ -34,6 +34,8 @@ ERROR_MAX_BYTES = 64 * 1024
 SLOWEST_BYTES_PER_S = 64 * 1024
 """An answer that comes slower than this over its whole length is given up."""
 READ_CHUNK_BYTES = 64 * 1024
+IDLE_SESSIONS_MAX = 4
+"""Kept open for the next exchange: the long poll's, the heartbeat's, a log's and a report's."""
 
 RETRY_LATER = frozenset({408, 425, 429})
 """Statuses that say `not now` (RFC 6585, RFC 9110); every 5xx does as well."""
@@ -80,7 +82,7 @@ class HttpRefusedError(RefusedError):
 
 
 class Transport:
-    """HTTP to one Oracle; threads may share it, each gets its own connections.
+    """HTTP to one Oracle; threads may share it, each exchange has connections of its own.
 
     Raises UsageError for a URL that is neither https nor plain http to this machine.
     """
@@ -88,15 +90,13 @@ class Transport:
     def __init__(self, base_url: str) -> None:
         self.base_url, self._is_loopback = _checked_url(base_url)
         self._lock = threading.Lock()
-        self._local = threading.local()
-        self._sessions: list[requests.Session] = []
+        self._idle: list[requests.Session] = []
 
     def close(self) -> None:
-        """Close every connection; a later call would open new ones."""
+        """Close the connections that are not in use; a later call would open new ones."""
         with self._lock:
-            sessions, self._sessions = self._sessions, []
-            self._local = threading.local()
-        for session in sessions:
+            idle, self._idle = self._idle, []
+        for session in idle:
             session.close()
 
     @contextmanager
@@ -106,7 +106,7 @@ class Transport:
         Raises HttpRefusedError for an Oracle's own error (4xx); OracleUnreachableError for all
         else, also from within `Answer.pieces`.
         """
-        with self._sent(call, token) as response:
+        with self._session() as session, self._sent(session, call, token) as response:
             self._check_status(response)
             pieces = self._pieces(response, call.timeout_s, call.limit, call.piece_bytes)
             yield Answer(response.headers, pieces)
@@ -118,12 +118,12 @@ class Transport:
             hint="check that it runs and that the address is right, then try again",
         )
 
-    def _sent(self, call: Call, token: str) -> requests.Response:
+    def _sent(self, session: requests.Session, call: Call, token: str) -> requests.Response:
         headers = {"Accept-Encoding": "identity"}
         if call.content is not None:
             headers["Content-Type"] = call.content_type
         try:
-            return self._session().request(
+            return session.request(
                 call.method,
                 self.base_url + call.path,
                 data=call.content,
@@ -182,16 +182,26 @@ class Transport:
         except NETWORK_ERRORS as error:
             raise self.unreachable(_reason(error)) from error
 
-    def _session(self) -> requests.Session:
-        """Return this thread's connections: requests does not promise to share them safely."""
-        session: requests.Session | None = getattr(self._local, "session", None)
+    @contextmanager
+    def _session(self) -> Iterator[requests.Session]:
+        """Lend connections to one exchange: requests does not promise to share them safely.
+
+        They are lent, not kept for each thread: a worker's threads live for one call.
+        """
+        with self._lock:
+            session = self._idle.pop() if self._idle else None
         if session is None:
             session = requests.Session()
             session.trust_env = not self._is_loopback  # a proxy serves the world, not this machine
+        try:
+            yield session
+        finally:
             with self._lock:
-                self._local.session = session
-                self._sessions.append(session)
-        return session
+                is_kept = len(self._idle) < IDLE_SESSIONS_MAX
+                if is_kept:
+                    self._idle.append(session)
+            if not is_kept:
+                session.close()
 
 
 class _Bearer(AuthBase):

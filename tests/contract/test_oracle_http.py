@@ -23,7 +23,7 @@ from nunet_dms.errors import (
     VerificationError,
 )
 from nunet_dms.oracle_http import LOGIN_DOMAIN, NodeProof, OracleHttp, WalletProof
-from nunet_dms.oracle_transport import ERROR_MAX_BYTES, JSON_MAX_BYTES
+from nunet_dms.oracle_transport import ERROR_MAX_BYTES, IDLE_SESSIONS_MAX, JSON_MAX_BYTES
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done, Empty, Health
 from nunet_dms.protocol.keys import SigningKey, is_signed_by, node_id_of
@@ -269,6 +269,18 @@ def oracle_with_sessions(tokens: list[str], expires_s: int = 2_000_000_000) -> S
     return script
 
 
+SOCKETS_OF_A_TEST = 8
+"""The listening one, and what pytest has open."""
+
+
+def is_socket(entry: Path) -> bool:
+    """Whether a file descriptor of this process is a socket; it may be gone by now."""
+    try:
+        return str(entry.readlink()).startswith("socket:")
+    except OSError:
+        return False
+
+
 def paths(server: Server) -> list[str]:
     """Return what was asked, in order."""
     return [heard.path for heard in server.heard]
@@ -313,6 +325,18 @@ def test_a_session_that_is_refused_twice_is_a_refusal() -> None:
         http.call("GET", "/v1/x", None, Done)
     assert caught.value.code == "not_authenticated"
     assert paths(server).count("/v1/x") == 2
+
+
+def test_threads_that_come_and_go_leave_no_connections_behind() -> None:
+    """A worker's calls each have a thread of their own, day and night."""
+    with serving(sends(strict.encode(HEALTH))) as server, OracleHttp(server.url) as http:
+        for _ in range(30):
+            thread = threading.Thread(target=http.call, args=("GET", "/v1/x", None, Health))
+            thread.start()
+            thread.join()
+        open_ends = sum(1 for each in Path("/proc/self/fd").iterdir() if is_socket(each))
+        assert len(server.heard) == 30
+        assert open_ends <= SOCKETS_OF_A_TEST + 2 * IDLE_SESSIONS_MAX  # both ends are ours here
 
 
 def test_nothing_is_signed_for_an_oracle_that_is_not_the_pinned_one() -> None:
