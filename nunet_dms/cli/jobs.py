@@ -69,15 +69,15 @@ def logs(
     where = paths.resolve()
     with JournalReader(where.journal) as journal:
         row = journal.job(job)
-        path = where.jobs_dir / row.job_id / "log"
-        view = render.LogView()
-        at = _print_from(path, 0, view)
-        pause = threading.Event()  # never set
-        while follow and (now := journal.find(row.job_id)) and now.state in RESERVING:
-            pause.wait(FOLLOW_EVERY_S)
-            at = _print_from(path, at, view)
-        _print_from(path, at, view)
-        view.close()
+    path = where.jobs_dir / row.job_id / "log"
+    view = render.LogView()
+    at = _print_from(path, 0, view)
+    pause = threading.Event()  # never set
+    while follow and _is_in_hand(where, row.job_id):
+        pause.wait(FOLLOW_EVERY_S)
+        at = _print_from(path, at, view)
+    _print_from(path, at, view)
+    view.close()
 
 
 @app.command()
@@ -121,6 +121,13 @@ def _list(as_json: bool) -> None:
     text: tuple[str | render.Table, ...] = (table,) if rows else ("no jobs yet",)
     facts = {"jobs": [asdict(row) for row in rows]}
     render.show(render.Shown("nunet.jobs/1", facts, text), as_json)
+
+
+def _is_in_hand(where: paths.Paths, job_id: str) -> bool:
+    """Look anew each time: what a reader sees of a journal of an older version stands still."""
+    with JournalReader(where.journal) as journal:
+        row = journal.find(job_id)
+    return row is not None and row.state in RESERVING
 
 
 def _story_lines(story: JobStory) -> tuple[str, ...]:

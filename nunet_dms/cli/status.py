@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from dataclasses import dataclass
 
@@ -126,24 +125,20 @@ def look(where: paths.Paths) -> Seen:
     if not where.journal.exists():
         return Seen(pid, None)
     with JournalReader(where.journal) as journal:
-        try:
-            row = journal.worker()
-            jobs = [job for job in journal.jobs() if job.state in RESERVING]
-            running = sum(job.state is State.RUNNING for job in jobs)
-            return Seen(
-                pid=pid,
-                row=row if row is not None and row.pid == pid else None,
-                reserved=journal.reserved(),
-                running=running,
-                coming=len(jobs) - running,
-                outbox_waiting=journal.outbox_waiting(),
-                earned=journal.earned(),
-                missed=journal.missed(),
-                notes=journal.machine_notes(),
-            )
-        except sqlite3.OperationalError:
-            # A worker that starts for the first time has made the file but not yet its tables.
-            return Seen(pid, None)
+        row = journal.worker()
+        jobs = [job for job in journal.jobs() if job.state in RESERVING]
+        running = sum(job.state is State.RUNNING for job in jobs)
+        return Seen(
+            pid=pid,
+            row=row if row is not None and row.pid == pid else None,
+            reserved=journal.reserved(),
+            running=running,
+            coming=len(jobs) - running,
+            outbox_waiting=journal.outbox_waiting(),
+            earned=journal.earned(),
+            missed=journal.missed(),
+            notes=journal.machine_notes(),
+        )
 
 
 def judge(seen: Seen, now_s: float) -> Health:

@@ -15,7 +15,12 @@ from pathlib import Path
 from types import TracebackType
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
-from nunet_dms.node.journal_file import open_to_read, open_to_write, statements
+from nunet_dms.node.journal_file import (
+    open_to_read,
+    open_to_write,
+    statements,
+    trouble_told,
+)
 from nunet_dms.node.rows import (
     Capacity,
     EventRow,
@@ -38,7 +43,11 @@ class JournalReader:
     """The journal as others may see it; nothing can be written through it."""
 
     def __init__(self, path: Path) -> None:
-        """Open read-only; raises JournalError when there is none or it is not ours."""
+        """Open read-only; raises JournalError when there is none or it is not ours.
+
+        Every reading raises it too, where the file is damaged.
+        """
+        self._path = path
         self._db = open_to_read(path)
         self._sql = statements()
         self._lock = threading.RLock()
@@ -139,7 +148,11 @@ class JournalReader:
         return bytes(self._rows("report_body", job_id=job_id)[0][0])
 
     def _rows(self, query: str, **values: object) -> list[sqlite3.Row]:
-        with self._lock, closing(self._db.execute(self._sql[query], values)) as cursor:
+        with (
+            trouble_told(self._path),
+            self._lock,
+            closing(self._db.execute(self._sql[query], values)) as cursor,
+        ):
             return cursor.fetchall()
 
 
@@ -148,6 +161,7 @@ class Journal(JournalReader):
 
     def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
         """Open or create; raises JournalError when the file is damaged, foreign or newer."""
+        self._path = path
         self._db = open_to_write(path)
         self._sql = statements()
         self._lock = threading.RLock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 
 from nunet_dms.errors import MalformedError, NunetError
@@ -37,8 +36,6 @@ def read_worker_word(where: Paths) -> WorkerWord:
     try:
         with JournalReader(where.journal) as journal:
             row, pin = journal.worker(), journal.pin()
-    except sqlite3.OperationalError:  # made just now, and still without its tables
-        return WorkerWord(pid)
     except NunetError as error:
         return WorkerWord(pid, problem=str(error))
     is_its_own = row is not None and row.pid == pid

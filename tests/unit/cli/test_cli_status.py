@@ -7,12 +7,14 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from cli_world import ADDRESS, ADMITTED_MS, JOB, OTHER_JOB, Said, admit, word
 
 from nunet_dms.cli import status
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_file import statements
 from nunet_dms.node.rows import MachineRow, MissedRow
 from nunet_dms.node.states import State
 from nunet_dms.paths import Paths
@@ -174,6 +176,44 @@ def test_a_journal_without_tables_is_a_worker_that_starts(nunet: Nunet, onboarde
     sqlite3.connect(onboarded.journal).close()
     onboarded.journal.touch()
     assert nunet("status", "--check") == Said(5, "the worker is just starting\n", "")
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_worker_of_the_version_before_an_update_is_shown_with_all_it_has_written(
+    nunet: Nunet, onboarded: Paths
+) -> None:
+    sql = statements()
+    onboarded.state_dir.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(onboarded.journal, isolation_level=None)) as db:
+        db.executescript(sql["schema"])
+        now_s = int(time.time())
+        db.execute(
+            "INSERT INTO worker VALUES (1, ?, '0.0.9', ?, 1, 1, 'ok', 'ok', '', ?)",
+            (os.getpid(), now_s - 60, now_s),
+        )
+        for job_id in (JOB, OTHER_JOB):
+            values = {"job_id": job_id, "ticket_id": job_id, "cpu_mhz": 1000, "ram_mb": 512}
+            values |= {"disk_mb": 100, "time_limit_s": 60, "price": 500, "image": "x", "now_ms": 1}
+            db.execute(sql["insert_job"], values | {"offer": b"{}"})
+        db.execute("UPDATE job SET state = 'settled', earned = 400 WHERE job_id = ?", (JOB,))
+        said = nunet("status", "--json")
+    facts = json.loads(said.out)
+    assert (said.code, facts["worker_version"], facts["earned"]) == (0, "0.0.9", 400)
+    assert (facts["free_cpu_mhz"], facts["jobs_coming"]) == (3000, 1)
+
+
+def test_a_damaged_page_is_1_and_one_line(nunet: Nunet, onboarded: Paths) -> None:
+    with Journal(onboarded.journal, lambda: ADMITTED_MS) as journal:
+        admit(journal)
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'job'"
+        page = journal._db.execute(query).fetchone()[0]
+    with onboarded.journal.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    said = nunet("status")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"nunet: cannot use the journal {onboarded.journal}: it is damaged")
+    assert said.err.count("\n") == 1
 
 
 @pytest.mark.usefixtures("lock")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
+from nunet_dms.node import journal_file
 from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal, JournalReader
 from nunet_dms.node.journal_file import JournalError, statements
-from nunet_dms.node.rows import JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
+from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State
 
 Admit = Callable[..., JobRow]
+PAGE_BYTES = 4096
 END = JobEnd("succeeded", "", 0, 1500, None, None, 1)
 
 
@@ -124,16 +127,55 @@ def test_what_was_committed_is_there_after_the_file_is_opened_again(
         assert again.open_jobs() == (job,)
 
 
-def test_a_file_of_version_1_is_brought_up_to_date_and_keeps_its_history(tmp_path: Path) -> None:
+OLD_WORKER = WorkerRow(7, "0", 2, True, True, "ok", "ok", "", 3)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """A journal of version 1 in `old.db`, held open as the worker that wrote it does."""
+    with closing(sqlite3.connect(tmp_path / "old.db", isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.executescript(statements()["schema"])
+        db.execute("INSERT INTO worker VALUES (1, 7, '0', 2, 1, 1, 'ok', 'ok', '', 3)")
+        db.execute(
+            "INSERT INTO event (job_id, at_ms, what, detail) VALUES ('a', 1, 'admitted', '')"
+        )
+        yield db
+
+
+def test_a_file_of_version_1_is_read_with_what_it_has_and_stays_as_it_is(
+    old: sqlite3.Connection, tmp_path: Path
+) -> None:
+    old.execute(
+        statements()["insert_job"],
+        {"job_id": "a" * 32, "ticket_id": "t", "cpu_mhz": 1, "ram_mb": 2, "disk_mb": 3,
+         "time_limit_s": 4, "price": 5, "image": "x", "offer": b"{}", "now_ms": 6},
+    )  # fmt: skip
+    with JournalReader(tmp_path / "old.db") as reader:
+        assert reader.worker() == OLD_WORKER
+        assert reader.reserved() == Capacity(1, 2, 3)
+        assert [event.what for event in reader.events("a")] == ["admitted"]
+        assert (reader.machine(), reader.missed(), reader.machine_notes()) == (None, (), ())
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader._db.execute("DELETE FROM job")
+    assert old.execute("PRAGMA user_version").fetchone()[0] == 1
+
+
+def test_a_file_without_tables_is_read_as_an_empty_one(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    path.touch()
+    with JournalReader(path) as reader:
+        assert (reader.worker(), reader.jobs(), reader.earned()) == (None, (), 0)
+    assert path.stat().st_size == 0
+
+
+def test_a_file_of_version_1_is_brought_up_to_date_and_keeps_its_history(
+    old: sqlite3.Connection, tmp_path: Path
+) -> None:
     path = tmp_path / "old.db"
-    old = sqlite3.connect(path)
-    old.executescript(statements()["schema"])
-    old.execute("INSERT INTO worker VALUES (1, 7, '0', 2, 1, 1, 'ok', 'ok', '', 3)")
-    old.execute("INSERT INTO event (job_id, at_ms, what, detail) VALUES ('a', 1, 'admitted', '')")
-    old.commit()
     old.close()
     with Journal(path, lambda: 0) as journal:
-        assert journal.worker() == WorkerRow(7, "0", 2, True, True, "ok", "ok", "", 3)
+        assert journal.worker() == OLD_WORKER
         assert [event.what for event in journal.events("a")] == ["admitted"]
         assert journal.missed() == ()
     with Journal(path, lambda: 0) as again:
@@ -168,6 +210,14 @@ def test_a_foreign_newer_or_damaged_file_is_refused(tmp_path: Path, journal: Jou
         Journal(path, lambda: 0)
 
 
+def overwrite(path: Path, first: int = 2, last: int = 10_000) -> None:
+    """Damage these pages of a file; the first one has the number 1."""
+    content = bytearray(path.read_bytes())
+    start, end = (first - 1) * PAGE_BYTES, min(last * PAGE_BYTES, len(content))
+    content[start:end] = b"\xa5" * (end - start)
+    path.write_bytes(content)
+
+
 def test_a_page_that_was_overwritten_is_found_before_anything_is_written(
     tmp_path: Path, journal: Journal, admit: Admit
 ) -> None:
@@ -176,11 +226,55 @@ def test_a_page_that_was_overwritten_is_found_before_anything_is_written(
     journal._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     journal.close()
     path = tmp_path / "journal.db"
-    content = bytearray(path.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
-    path.write_bytes(content)
+    overwrite(path)
     with pytest.raises(JournalError, match=r"damaged|malformed"):
         Journal(path, lambda: 0)
+
+
+def test_a_page_that_was_overwritten_is_told_when_it_is_read(
+    tmp_path: Path, journal: Journal, admit: Admit
+) -> None:
+    admit()
+    query = "SELECT rootpage FROM sqlite_schema WHERE name = 'job'"
+    page = int(journal._db.execute(query).fetchone()[0])
+    journal.close()
+    overwrite(tmp_path / "journal.db", page, page)
+    with (
+        JournalReader(tmp_path / "journal.db") as reader,
+        pytest.raises(JournalError, match=r"cannot use the journal .*: it is damaged: "),
+    ):
+        reader.jobs()
+
+
+def test_an_old_file_with_a_page_that_was_overwritten_is_told_too(
+    old: sqlite3.Connection, tmp_path: Path
+) -> None:
+    old.close()
+    overwrite(tmp_path / "old.db")
+    with (
+        pytest.raises(JournalError, match=r"it is damaged: "),
+        JournalReader(tmp_path / "old.db") as reader,
+    ):
+        reader.jobs()
+
+
+def test_a_file_that_somebody_keeps_locked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_file, "BUSY_TIMEOUT_S", 0)
+    path = tmp_path / "journal.db"
+    Journal(path, lambda: 0).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(JournalError, match=r"cannot use the journal .*locked"):
+            JournalReader(path)
+
+
+def test_a_reader_that_is_closed_is_our_mistake(journal: Journal) -> None:
+    journal.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        journal.jobs()
 
 
 def test_a_reader_may_come_while_the_worker_makes_the_file(tmp_path: Path) -> None:

@@ -272,6 +272,18 @@ def test_a_damaged_journal_is_a_problem_and_raises_nothing(tmp_path: Path) -> No
     assert "cannot use the journal" in read_worker_word(paths).problem
 
 
+def test_a_damaged_page_of_the_journal_is_a_problem_too(tmp_path: Path) -> None:
+    paths = where(tmp_path)
+    with Journal(paths.journal, lambda: 0) as journal:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = 'worker'"
+        page = journal._db.execute(query).fetchone()[0]
+        journal.write_worker(ROW)
+    with paths.journal.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xa5" * 4096)
+    assert "it is damaged" in read_worker_word(paths).problem
+
+
 class Line:
     """Stands in for OracleHttp: one answer, or an error."""
 
