@@ -110,6 +110,27 @@ def parse_address(text: str) -> Address:
     return address
 
 
+def parse_payee(text: str, network_id: int | None = None) -> Address:
+    """Read the address of somebody to be paid: a key's, and of that network if one is given.
+
+    Raises MalformedError as `parse_address` does, `script_wallet` for a script's address, which
+    cannot sign for what it earned, and `wrong_network`.
+    """
+    address = parse_address(text)
+    if address.payment_is_script:
+        raise MalformedError(
+            "cannot pay to a script's address: give that of a wallet whose key you hold",
+            code="script_wallet",
+        )
+    if network_id is not None and address.network_id != network_id:
+        raise MalformedError(
+            "cannot pay to an address of another Cardano network than the Oracle's: give one that"
+            f" starts with {_PREFIXES[network_id]}1",
+            code="wrong_network",
+        )
+    return address
+
+
 def _checked_hash(digest: bytes) -> bytes:
     if len(digest) != KEY_HASH_BYTES:
         raise _malformed(f"a hash has {len(digest)} bytes instead of {KEY_HASH_BYTES}")

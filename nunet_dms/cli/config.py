@@ -110,7 +110,7 @@ def edit() -> None:
     try:
         edited = editor.edit(copy)
         before, after = _settings_or_none(text), config.loads(edited, str(copy))
-        check_change(before, after)
+        check_change(before, after, where.journal)
         if config_file.read_text(where.config_file) != text:
             raise UsageError(f"cannot write {where.config_file}: it was changed in the meantime")
     except UsageError as error:
@@ -136,9 +136,10 @@ def check(as_json: bool = typer.Option(False, "--json", help="One line of JSON."
         check_wallet,
     )
 
-    file = paths.resolve().config_file
+    where = paths.resolve()
+    file = where.config_file
     settings = config.load(file)
-    check_wallet(settings)
+    check_wallet(settings, where.journal)
     check_oracle_url(settings)
     render.show(
         render.Shown("nunet.config.check/1", {"path": str(file), "ok": True}, ("ok",)), as_json
@@ -153,7 +154,7 @@ def set_all(where: paths.Paths, values: Mapping[Key, Value], *, as_json: bool) -
     from nunet_dms.provider.settings import changed  # noqa: PLC0415 - show and get need no rules
 
     before = config.load(where.config_file)
-    after = changed(before, values)
+    after = changed(before, values, where.journal)
     if after != before:
         config.save(where.config_file, after)
     _show_changes(where, before, after, as_json=as_json)

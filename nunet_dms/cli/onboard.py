@@ -167,7 +167,7 @@ def _asked(where: paths.Paths, wish: Wish, seen: Survey) -> Wish:
         offer = replace(offer, ram_mb=_number(question))
     wallet = wish.wallet
     if not wallet and seen.before is None and not wallet_file(where).exists():
-        wallet = _address()
+        wallet = _address(seen.contact.info.network_id if seen.contact.info else None)
     return replace(wish, offer=offer, wallet=wallet)
 
 
@@ -198,16 +198,16 @@ def _number(question: _Question) -> int:
     raise UsageError("nothing was changed: no number was given that can be offered")
 
 
-def _address() -> str:
+def _address(network_id: int | None) -> str:
     """Ask for an address to be paid at; an empty answer makes a new wallet."""
-    from nunet_dms.cardano.address import parse_address  # noqa: PLC0415 - nacl
+    from nunet_dms.cardano.address import parse_payee  # noqa: PLC0415 - nacl
 
     for _ in range(TRIES):
         answer = render.ask("Cardano address to be paid at (empty: make a new wallet)")
         if not answer:
             return ""
         try:
-            return parse_address(answer).bech32
+            return parse_payee(answer, network_id).bech32
         except MalformedError as error:
             render.progress(str(error))
     raise UsageError("nothing was changed: no address was given that can be paid at")

@@ -60,7 +60,7 @@ def run() -> int:
     lock = WorkerLock(paths.lock_file)
     engine = DockerEngine()
     worker, pool = compose(paths, config, engine, Clock())
-    settings = SettingsWatch(paths.config_file, config)
+    settings = SettingsWatch(paths.config_file, config, paths.journal)
     stopping: list[int] = []
 
     def ask_to_stop(number: int, _frame: object) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nunet_dms.config import OracleConfig
-from nunet_dms.errors import VerificationError
-from nunet_dms.node.journal import Journal
+from nunet_dms.errors import NunetError, VerificationError
+from nunet_dms.node.journal import Journal, JournalReader
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import fingerprint_of
@@ -14,6 +16,24 @@ def pinned_oracle(journal: Journal) -> OracleInfo | None:
     """Return what was pinned, or None before first contact."""
     found = journal.pin()
     return None if found is None else strict.decode(OracleInfo, found[1])
+
+
+def pinned_network_id(journal: Path, config: OracleConfig) -> int | None:
+    """Return the network on which the Oracle of these settings pays, as far as it is pinned.
+
+    None before first contact, for another Oracle, and for a journal that cannot be read: then the
+    worker finds out.
+    """
+    try:
+        with JournalReader(journal) as reader:
+            found = reader.pin()
+        if found is None:
+            return None
+        info = strict.decode(OracleInfo, found[1])
+    except NunetError:
+        return None
+    is_named = config.ticket_key == info.ticket_key if config.ticket_key else found[0] == config.url
+    return info.network_id if is_named else None
 
 
 def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> OracleInfo:

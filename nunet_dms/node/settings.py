@@ -6,9 +6,11 @@ import logging
 from pathlib import Path
 
 from nunet_dms import config_keys
+from nunet_dms.cardano.address import parse_payee
 from nunet_dms.config import Config, loads
 from nunet_dms.config_file import read_text
 from nunet_dms.errors import NunetError
+from nunet_dms.node.oracle_pin import pinned_network_id
 from nunet_dms.oracle_http import OracleHttp
 
 log = logging.getLogger(__name__)
@@ -22,8 +24,9 @@ GONE: Signature = (0, 0, 0)
 class SettingsWatch:
     """Compares the file with the settings that the worker runs by; a look costs one stat."""
 
-    def __init__(self, path: Path, current: Config) -> None:
+    def __init__(self, path: Path, current: Config, journal: Path) -> None:
         self._path = path
+        self._journal = journal
         self._current = current
         self._seen = self._read = NOT_YET
         self.problem = ""
@@ -53,7 +56,9 @@ class SettingsWatch:
         try:
             text = read_text(self._path)
             found = loads(text, str(self._path))
-            OracleHttp(found.oracle.url).close()  # refuses what the next life could not use
+            # With what these refuse, the next life could not even register.
+            OracleHttp(found.oracle.url).close()
+            parse_payee(found.wallet.address, pinned_network_id(self._journal, found.oracle))
         except NunetError as error:
             self.problem = str(error)
             log.warning("settings_refused: %s", error)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from nunet_dms.cardano.address import parse_address
-from nunet_dms.errors import RefusedError
+from nunet_dms.cardano.address import parse_payee
+from nunet_dms.errors import MalformedError, RefusedError
 from nunet_dms.oracle import jobs, machines, missed, nodes
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.nodes import NodeRow
@@ -78,22 +78,18 @@ def heartbeat(oracle: Oracle, node_id: str, beat: Heartbeat) -> HeartbeatReply:
 def _check(oracle: Oracle, node_id: str, found: NodeRegistration) -> None:
     if found.node_id != node_id:
         raise RefusedError("foreign_key", "cannot register: it is for another node id")
-    wallet = parse_address(found.wallet)
-    if (found.network_magic, wallet.network_id) != (
-        oracle.network.magic,
-        oracle.network.network_id,
-    ):
+    if found.network_magic != oracle.network.magic:
         raise RefusedError(
             "wrong_network",
-            f"cannot register: node or wallet is not of {oracle.network.name}",
-            where="$registration.wallet",
+            f"cannot register: the node is not of {oracle.network.name}",
+            where="$registration.network_magic",
         )
-    if wallet.payment_is_script:
+    try:
+        parse_payee(found.wallet, oracle.network.network_id)
+    except MalformedError as error:
         raise RefusedError(
-            "script_wallet",
-            "cannot register: the wallet is a script's address",
-            where="$registration.wallet",
-        )
+            error.code, f"cannot register: {error}", where="$registration.wallet"
+        ) from error
 
 
 def _log_machine(known: NodeRow | None, found: NodeRegistration) -> None:

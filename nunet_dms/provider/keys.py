@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nunet_dms.cardano.address import parse_address
+from nunet_dms.cardano.address import parse_address, parse_payee
 from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
 from nunet_dms.config import Config
 from nunet_dms.errors import MalformedError, UsageError
@@ -29,19 +29,16 @@ class Payee:
 def payee(given: str, before: Config | None, where: Paths, info: OracleInfo | None) -> Payee:
     """Return who is paid: as given, as before, by the wallet that is here, or by a new one.
 
-    Raises UsageError for what is no Cardano address, or one of another network than the Oracle's.
+    Raises UsageError for what is no wallet's address, or one of another network than the Oracle's.
     """
     if given or before:
         try:
-            address = parse_address(given or (before.wallet.address if before else ""))
+            address = parse_payee(
+                given or (before.wallet.address if before else ""),
+                None if info is None else info.network_id,
+            )
         except MalformedError as error:
             raise UsageError(str(error), hint="give another: --wallet ADDR") from error
-        if info is not None and address.network_id != info.network_id:
-            raise UsageError(
-                f"cannot use {address.bech32}: it is an address of another Cardano network than"
-                f" the Oracle's ({info.network})",
-                hint="give one of that network: --wallet ADDR",
-            )
         return Payee(address.bech32)
     network_id = TEST_NETWORK_ID if info is None else info.network_id
     path = wallet_file(where)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from nunet_dms import config
-from nunet_dms.cardano.address import parse_address
+from nunet_dms.cardano.address import parse_payee
 from nunet_dms.config import Config
 from nunet_dms.config_file import Value
 from nunet_dms.config_keys import KEYS, Key, with_values
@@ -13,14 +14,15 @@ from nunet_dms.errors import MalformedError, UsageError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
 from nunet_dms.machine.share import check_share
+from nunet_dms.node.oracle_pin import pinned_network_id
 
 ORACLE_URL, TICKET_KEY = KEYS["oracle.url"], KEYS["oracle.ticket_key"]
 WALLET = KEYS["wallet.address"]
 CPU, RAM, CORE = (KEYS[f"capacity.{name}"] for name in ("cpu_mhz", "ram_mb", "core_mhz"))
 
 
-def changed(before: Config, values: Mapping[Key, Value]) -> Config:
-    """Return the settings with these values.
+def changed(before: Config, values: Mapping[Key, Value], journal: Path) -> Config:
+    """Return the settings with these values; `journal` is as in `check_change`.
 
     Another Oracle has another ticket key: the one that is pinned goes with its URL, unless a key
     is among the values. Raises UsageError as `check_change` does.
@@ -28,17 +30,18 @@ def changed(before: Config, values: Mapping[Key, Value]) -> Config:
     after = with_values(before, values)
     if after.oracle.url != before.oracle.url and TICKET_KEY not in values:
         after = with_values(after, {TICKET_KEY: ""})
-    check_change(before, after)
+    check_change(before, after, journal)
     return after
 
 
-def check_change(before: Config | None, after: Config) -> None:
+def check_change(before: Config | None, after: Config, journal: Path) -> None:
     """Raise UsageError unless these settings may follow those.
 
-    What stays as it is, is not held against the machine again: it was when it was first offered.
+    The journal tells which Oracle is pinned: rewards are paid on its network. What stays as it is,
+    is not held against the machine again: it was when it was first offered.
     """
     if _differs(before, after, WALLET):
-        check_wallet(after)  # first: it has better words than the bound of the key
+        check_wallet(after, journal)  # first: it has better words than the bound of the key
     config.check(after)
     problems = []
     for keys, rule in _RULES:
@@ -51,10 +54,10 @@ def check_change(before: Config | None, after: Config) -> None:
         raise UsageError("; ".join(problems))
 
 
-def check_wallet(settings: Config) -> None:
-    """Raise UsageError unless rewards are paid to a Cardano address."""
+def check_wallet(settings: Config, journal: Path) -> None:
+    """Raise UsageError unless rewards can be paid: to a wallet on the Oracle's network."""
     try:
-        parse_address(settings.wallet.address)
+        parse_payee(settings.wallet.address, pinned_network_id(journal, settings.oracle))
     except MalformedError as error:
         raise UsageError(str(error)) from error
 

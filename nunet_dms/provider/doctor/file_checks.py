@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nunet_dms.cardano.address import parse_address
+from nunet_dms.cardano.address import parse_address, parse_payee
 from nunet_dms.errors import ExitCode, MalformedError
 from nunet_dms.provider.doctor.check import (
     ERROR,
@@ -122,18 +122,12 @@ def _wallet(patient: Patient) -> Answer:
 
 def _payee(patient: Patient) -> Answer:
     address = _address(patient)
-    try:
-        parsed = parse_address(address)
-    except MalformedError as wrong:
-        return error(f"{wrong}: {address}", "rewards could not be paid", WALLET, ExitCode.USAGE)
     info = patient.oracle.info if patient.oracle else None
-    if info is not None and parsed.network_id != info.network_id:
-        return error(
-            f"{address} is of another Cardano network than the Oracle's ({info.network})",
-            "rewards could not be paid",
-            WALLET,
-            ExitCode.USAGE,
-        )
+    try:
+        parse_payee(address, info.network_id if info else None)
+    except MalformedError as wrong:
+        why = "the Oracle does not take a node whose rewards could not be paid"
+        return error(f"{address}: {wrong}", why, WALLET, ExitCode.USAGE)
     return fine(f"rewards are paid to {address}")
 
 

@@ -13,6 +13,7 @@ from oracle_world import (
     refused,
 )
 
+from nunet_dms.cardano.address import script_address
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.protocol.api import Done
 from nunet_dms.protocol.job import Manifest
@@ -35,6 +36,10 @@ def test_registrations_that_do_not_hold_are_refused(world: World) -> None:
         node.register(network_magic=1)
     with refused(world, "wrong_network"):
         node.register(wallet=PaymentKey.generate().address(1).bech32)
+    with refused(world, "script_wallet"):
+        node.register(wallet=script_address(bytes(28), 0).bech32)
+    with refused(world, "malformed_address"):
+        node.register(wallet="addr_test1" + "q" * 50)
     sealed = seal(node.registration, Domain.REPORT, node.key)
     with refused(world, "bad_signature"):
         node.http.call("PUT", f"/v1/nodes/{node.node_id}", sealed, Done)

@@ -13,6 +13,7 @@ from nunet_dms.cardano.address import (
     address_from_bytes,
     enterprise_address,
     parse_address,
+    parse_payee,
     script_address,
 )
 from nunet_dms.cardano.hashes import blake2b_224
@@ -139,6 +140,28 @@ def test_refuses_other_addresses_and_says_why(text: str, why: str) -> None:
     with pytest.raises(MalformedError, match=why) as caught:
         parse_address(text)
     assert caught.value.code == "malformed_address"
+
+
+def test_who_is_paid_has_a_key_and_is_on_the_network_that_is_asked_for() -> None:
+    for network_id in (0, 1):
+        paid = enterprise_address(KEY, network_id)
+        assert parse_payee(f" {paid.bech32}\n") == paid
+        assert parse_payee(paid.bech32, network_id) == paid
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "why"),
+    [
+        (script_address(KEY, 0).bech32, "script_wallet", "a script's address"),
+        (enterprise_address(KEY, 1).bech32, "wrong_network", "starts with addr_test1$"),
+        ("0x" + "ab" * 20, "ethereum_address", "Ethereum"),
+        ("addr_test1q", "malformed_address", "cannot read the address"),
+    ],
+)
+def test_who_cannot_be_paid_is_refused_and_it_is_said_why(text: str, code: str, why: str) -> None:
+    with pytest.raises(MalformedError, match=why) as caught:
+        parse_payee(text, 0)
+    assert caught.value.code == code
 
 
 @pytest.mark.parametrize("length", [0, 27, 29, 32])

@@ -11,18 +11,24 @@ import pytest
 from cli_world import ADDRESS, Said
 
 from nunet_dms import config
+from nunet_dms.cardano.address import script_address
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.cli import render
 from nunet_dms.config_keys import KEYS
 from nunet_dms.machine.cpu import CpuFacts
 from nunet_dms.machine.memory import MemoryFacts
+from nunet_dms.node.journal import Journal
 from nunet_dms.node.lock import WorkerLock
 from nunet_dms.paths import Paths
+from nunet_dms.protocol import strict
 from nunet_dms.provider import settings
+from tests.unit.provider.doctor_world import INFO
 
 Nunet = Callable[..., Said]
 
 WALLET = PaymentKey.from_seed(bytes(32)).address(0).bech32
+MAINNET_WALLET = PaymentKey.from_seed(bytes(32)).address(1).bech32
+SCRIPT = script_address(bytes(28), 0).bech32
 KEY = "ab" * 32
 SHOWN = f"""\
 # Where the Oracle answers.
@@ -195,6 +201,10 @@ def test_what_changes_nothing_is_not_written(nunet: Nunet, onboarded: Paths) -> 
             "cannot read the address: the checksum is wrong (a typing mistake?)",
         ),
         (
+            ("wallet.address", SCRIPT),
+            "cannot pay to a script's address: give that of a wallet whose key you hold",
+        ),
+        (
             ("oracle.url", "http://oracle.example"),
             "cannot use the Oracle URL 'http://oracle.example':"
             " it must be https, or http to this machine (127.0.0.1)",
@@ -207,6 +217,18 @@ def test_what_will_not_do_is_named_and_nothing_is_written(
     before = onboarded.config_file.read_text()
     assert nunet("config", "set", *words) == Said(2, "", f"nunet: {problem}\n")
     assert onboarded.config_file.read_text() == before
+
+
+def test_a_wallet_of_another_network_than_the_pinned_oracle_s_is_refused(
+    nunet: Nunet, onboarded: Paths, journal: Journal
+) -> None:
+    journal.pin_oracle("http://127.0.0.1:9980", strict.encode(INFO))
+    said = nunet("config", "set", "wallet.address", MAINNET_WALLET)
+    assert (said.code, said.out) == (2, "")
+    assert "another Cardano network than the Oracle's" in said.err
+    assert config.load(onboarded.config_file).wallet.address == ADDRESS
+    elsewhere = ("oracle.url", "https://oracle.example")  # which may be of that network
+    assert nunet("config", "set", "wallet.address", MAINNET_WALLET, *elsewhere).code == 0
 
 
 @pytest.mark.parametrize("cpu_mhz", ["1000", "9000"])
@@ -303,6 +325,7 @@ def test_check_names_every_problem(nunet: Nunet, onboarded: Paths) -> None:
     ("old", "new", "problem"),
     [
         (ADDRESS, WALLET[:-1] + "q", "cannot read the address: the checksum is wrong"),
+        (ADDRESS, SCRIPT, "cannot pay to a script's address"),
         ("http://127.0.0.1:9980", "http://far.example", "cannot use the Oracle URL"),
     ],
 )

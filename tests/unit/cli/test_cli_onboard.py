@@ -11,7 +11,7 @@ import pytest
 from cli_world import Said
 
 from nunet_dms import config
-from nunet_dms.cardano.address import parse_address
+from nunet_dms.cardano.address import parse_address, script_address
 from nunet_dms.cardano.keys import PaymentKey, read_key_file
 from nunet_dms.cli import onboard
 from nunet_dms.cli.worker import Started, Stopped
@@ -49,6 +49,7 @@ INFO = OracleInfo(
 )
 WALLET = PaymentKey.from_seed(bytes(32)).address(0).bech32
 MAINNET_WALLET = PaymentKey.from_seed(bytes(32)).address(1).bech32
+SCRIPT = script_address(bytes(28), 0).bech32
 OFFER = ("onboard", "--cpu", "4000", "--ram", "2000")
 
 
@@ -206,6 +207,7 @@ def test_little_disk_is_no_obstacle_and_half_of_it_is_offered(
     [
         (("--wallet", "0x" + "5" * 40), "it is an Ethereum address"),
         (("--wallet", "addr_test1qq"), "cannot read the address"),
+        (("--wallet", SCRIPT), "cannot pay to a script's address"),
         (("--oracle-key", "xyz"), "[oracle] ticket_key must be empty, or 32 bytes"),
         (("--oracle", "nonsense"), "[oracle] url must be an http or https address"),
     ],
@@ -244,7 +246,7 @@ def test_a_wallet_of_another_network_than_the_oracle_s_is_refused(
     world.info = INFO
     said = nunet(*OFFER)  # kept from before, and wrong as is now known
     assert said.code == 2
-    assert "another Cardano network than the Oracle's (devnet)" in said.err
+    assert "another Cardano network than the Oracle's" in said.err
     assert config.load(home.config_file).wallet.address == MAINNET_WALLET
 
 
@@ -430,6 +432,7 @@ class TestAtATerminal:
             ("MB", "7201", "7201 is not from 800 to 7200"),
             ("Cardano", "0x" + "5" * 40, "it is an Ethereum address"),
             ("Cardano", "addr1", "cannot read the address"),
+            ("Cardano", SCRIPT, "cannot pay to a script's address"),
         ],
     )
     def test_what_will_not_do_is_asked_again_and_then_given_up(
@@ -448,6 +451,14 @@ class TestAtATerminal:
         answers["Cardano"] = WALLET
         assert nunet(*OFFER).code == 0
         assert config.load(home.config_file).wallet.address == WALLET
+
+    def test_an_address_of_another_network_than_the_oracle_s_is_asked_for_again(
+        self, nunet: Nunet, world: World, answers: dict[str, object]
+    ) -> None:
+        world.info, answers["Cardano"] = INFO, MAINNET_WALLET
+        said = nunet(*OFFER)
+        assert said.code == 2
+        assert said.err.count("another Cardano network than the Oracle's") == 3
 
     def test_an_empty_answer_makes_a_wallet(self, nunet: Nunet, home: Paths) -> None:
         assert nunet(*OFFER).code == 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from nunet_dms.config import OracleConfig
 from nunet_dms.errors import UsageError, VerificationError
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
+from nunet_dms.node.oracle_pin import check_oracle, pinned_network_id, pinned_oracle
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol.keys import SigningKey
 from tests.unit.node.conftest import World
@@ -62,3 +63,26 @@ def test_the_owner_may_change_oracles_but_not_under_open_jobs(
     journal._db.execute("UPDATE job SET state = 'settled' WHERE job_id = ?", (row.job_id,))
     assert check_oracle(other, chosen, journal) == other
     assert pinned_oracle(journal) == other
+
+
+def test_the_pinned_network_is_that_of_the_oracle_that_the_settings_name(
+    world: World, journal: Journal, tmp_path: Path
+) -> None:
+    path = tmp_path / "journal.db"
+    assert pinned_network_id(path, ANYBODY) is None
+    check_oracle(world.info, ANYBODY, journal)
+    assert pinned_network_id(path, ANYBODY) == world.info.network_id
+    moved = OracleConfig(url="https://moved.example", ticket_key=world.info.ticket_key)
+    assert pinned_network_id(path, moved) == world.info.network_id
+    for other in (replace(moved, ticket_key=""), replace(ANYBODY, ticket_key="ab" * 32)):
+        assert pinned_network_id(path, other) is None
+
+
+@pytest.mark.parametrize("content", [None, b"no database" * 1000])
+def test_without_a_journal_that_can_be_read_no_network_is_known(
+    content: bytes | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "none.db"
+    if content is not None:
+        path.write_bytes(content)
+    assert pinned_network_id(path, ANYBODY) is None

@@ -10,12 +10,18 @@ from pathlib import Path
 import pytest
 
 from nunet_dms import config
-from nunet_dms.config import CapacityConfig, Config, PriceConfig, WalletConfig
+from nunet_dms.cardano.address import script_address
+from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.config import CapacityConfig, Config, OracleConfig, PriceConfig, WalletConfig
 from nunet_dms.node import settings
+from nunet_dms.node.journal import Journal
 from nunet_dms.node.settings import SettingsWatch
+from nunet_dms.protocol import strict
+from tests.unit.node.conftest import World
 
+WALLET = PaymentKey.from_seed(bytes(32))
 SETTINGS = Config(
-    wallet=WalletConfig(address="addr_test1" + "q" * 50),
+    wallet=WalletConfig(address=WALLET.address(0).bech32),
     capacity=CapacityConfig(cpu_mhz=4000, ram_mb=2000, core_mhz=2500),
 )
 DEARER = dataclasses.replace(SETTINGS, price=PriceConfig(per_ghz_hour=7))
@@ -32,7 +38,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def watch(file: Path) -> SettingsWatch:
     """A watch that has read the file once."""
-    watch = SettingsWatch(file, SETTINGS)
+    watch = SettingsWatch(file, SETTINGS, file.with_name("journal.db"))
     assert looks(watch) == [False, False]
     return watch
 
@@ -64,7 +70,7 @@ def test_another_value_is_a_change_with_the_text_to_start_again_by(
 
 
 def test_a_change_between_the_start_and_the_first_look_is_seen(file: Path) -> None:
-    watch = SettingsWatch(file, DEARER)
+    watch = SettingsWatch(file, DEARER, file.with_name("journal.db"))
     assert watch.look() is False
     assert watch.is_unsettled
     assert watch.look() is True
@@ -98,6 +104,16 @@ def test_the_same_values_in_other_words_are_no_change(
         ("cpu_mhz = 4000", "cpu_mhz = 0", "[capacity] cpu_mhz must be from 1"),
         ("[wallet]", "[wallet", "it is not TOML"),
         ("http://127.0.0.1:9980", "http://far.example", "it must be https, or http to this"),
+        (
+            SETTINGS.wallet.address,
+            SETTINGS.wallet.address[:-1] + "q",
+            "cannot read the address: the checksum is wrong",
+        ),
+        (
+            SETTINGS.wallet.address,
+            script_address(bytes(28), 0).bech32,
+            "cannot pay to a script's address",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_once_and_the_old_settings_stay(
@@ -107,6 +123,20 @@ def test_a_file_that_cannot_be_used_is_refused_once_and_the_old_settings_stay(
     assert looks(watch) + looks(watch) == [False] * 4
     assert why in watch.problem
     assert caplog.messages == [f"settings_refused: {watch.problem}"]
+
+
+def test_a_wallet_of_another_network_than_the_pinned_oracle_s_is_refused(
+    watch: SettingsWatch, file: Path, world: World
+) -> None:
+    with Journal(file.with_name("journal.db"), lambda: 0) as journal:
+        journal.pin_oracle(SETTINGS.oracle.url, strict.encode(world.info))
+    mainnet = dataclasses.replace(SETTINGS, wallet=WalletConfig(address=WALLET.address(1).bech32))
+    config.save(file, mainnet)
+    assert looks(watch) == [False, False]
+    assert "another Cardano network" in watch.problem
+    elsewhere = OracleConfig(url="https://oracle.example")  # which may be of that network
+    config.save(file, dataclasses.replace(mainnet, oracle=elsewhere))
+    assert looks(watch) == [False, True]
 
 
 def test_every_problem_is_named(watch: SettingsWatch, file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nunet_dms.cardano.address import script_address
 from nunet_dms.errors import ExitCode
 from nunet_dms.node.rows import HoldCode
 from nunet_dms.provider.doctor.clock import ClockFacts
@@ -125,8 +126,16 @@ FILES = (
     Case(
         "keys.payee",
         ERROR,
+        settings("wallet", address=script_address(bytes(28), 0).bech32),
+        "cannot pay to a script's address",
+        "nunet config set wallet.address",
+        ExitCode.USAGE,
+    ),
+    Case(
+        "keys.payee",
+        ERROR,
         settings("wallet", address=MAINNET_ADDRESS),
-        "of another Cardano network than the Oracle's (preprod)",
+        f"{MAINNET_ADDRESS}: cannot pay to an address of another Cardano network than the Oracle's",
         "nunet config set wallet.address",
         ExitCode.USAGE,
     ),
