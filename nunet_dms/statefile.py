@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nunet_dms.wholefile import write_whole
+from nunet_dms.wholefile import failing_to, write_whole
 
 FILE_MAX_BYTES = 4096
 """The largest of ours has under 100."""
@@ -22,10 +22,11 @@ T = TypeVar("T")
 
 
 def write_state(path: Path, value: object) -> None:
-    """Write or replace the file whole, mode 0600; raises OSError."""
+    """Write or replace the file whole, mode 0600; raises NunetError where that cannot be done."""
     if not dataclasses.is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"cannot write {path}: not a dataclass")
-    write_whole(path, json.dumps(dataclasses.asdict(value)).encode())
+    with failing_to("write", path):
+        write_whole(path, json.dumps(dataclasses.asdict(value)).encode())
 
 
 def read_state(path: Path, kind: type[T]) -> T | None:

@@ -1,9 +1,22 @@
-"""Files written whole or not at all: a temporary name, synced, renamed."""
+"""Files written whole or not at all: a temporary name, synced, renamed. And words for a refusal."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from nunet_dms.errors import NunetError
+
+
+@contextmanager
+def failing_to(verb: str, path: Path) -> Iterator[None]:
+    """Turn what the system refuses, as on a full disk, into NunetError "cannot VERB PATH: why"."""
+    try:
+        yield
+    except OSError as error:
+        raise NunetError(f"cannot {verb} {path}: {error.strerror or error}") from error
 
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:

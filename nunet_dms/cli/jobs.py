@@ -13,6 +13,7 @@ from nunet_dms import paths
 from nunet_dms.cli import render
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
+from nunet_dms.node.cancel import ask_to_cancel
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import EventRow, JobRow
@@ -95,8 +96,7 @@ def cancel(
         raise WorkerNotRunningError(
             "cannot cancel the job: the worker is not running", hint="type: nunet worker start"
         )
-    where.cancel_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (where.cancel_dir / row.job_id).touch(mode=0o600)
+    ask_to_cancel(where.cancel_dir, row.job_id)
     text = f"job {row.job_id} is being stopped; its requester gets the whole price back"
     render.show(render.Shown("nunet.job.cancel/1", {"job_id": row.job_id}, (text,)), as_json)
 

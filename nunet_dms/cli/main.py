@@ -6,9 +6,10 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -16,7 +17,7 @@ from typer.main import get_command
 
 from nunet_dms import paths
 from nunet_dms.cli import render
-from nunet_dms.errors import NunetError
+from nunet_dms.errors import ExitCode, NunetError
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it: 128 + SIGINT."""
@@ -137,12 +138,33 @@ def main_inner(arguments: Sequence[str]) -> None:
 def main() -> None:
     """Run `nunet`; every NunetError becomes a line on stderr and the exit code of its class.
 
-    Anything else is our fault: the interpreter prints its traceback and exits 1.
+    So does what the system refuses, where nothing nearer to it has words for it. Anything else is
+    our fault: the interpreter prints its traceback and exits 1.
     """
     try:
         main_inner(sys.argv[1:])
     except NunetError as error:
-        render.problem(error)
-        sys.exit(int(error.exit_code))
+        _fail(error)
+    except BrokenPipeError:  # nobody reads on, as after `nunet jobs | head`
+        _end(int(ExitCode.UNEXPECTED))
+    except OSError as error:
+        of = f": {error.filename}" if error.filename else ""
+        _fail(NunetError(f"cannot go on: {error.strerror or error}{of}"))
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        _end(INTERRUPTED)
+
+
+def _fail(error: NunetError) -> NoReturn:
+    with suppress(OSError):  # nobody reads it; the exit code still tells
+        render.problem(error)
+    _end(int(error.exit_code))
+
+
+def _end(code: int) -> NoReturn:
+    """Exit; what can no longer be written is dropped, or the interpreter would exit with 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    sys.exit(code)

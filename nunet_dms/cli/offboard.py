@@ -14,6 +14,7 @@ from nunet_dms.cli import render
 from nunet_dms.cli.status import look
 from nunet_dms.cli.worker import start_worker, stop_worker
 from nunet_dms.errors import DegradedError, UsageError, WorkerNotRunningError
+from nunet_dms.node.cancel import ask_to_cancel
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.pause import Pause, lift_pause, write_pause
@@ -89,10 +90,9 @@ def _takes_no_more(where: paths.Paths) -> bool:
 
 def _stop_jobs(where: paths.Paths) -> None:
     """Leave a wish to stop every job that runs or is coming, as `nunet jobs cancel` does."""
-    where.cancel_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     for job in _open_jobs(where):
         if job.state in RESERVING:
-            (where.cancel_dir / job.job_id).touch(mode=0o600)
+            ask_to_cancel(where.cancel_dir, job.job_id)
 
 
 def _finish(where: paths.Paths, wait_s: float | None, *, leaves_unpaid: bool) -> tuple[JobRow, ...]:

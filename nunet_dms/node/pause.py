@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nunet_dms.statefile import read_state, write_state
+from nunet_dms.wholefile import failing_to
 
 LAST_SECOND_S = 253_402_300_799
 """The end of the year 9999, which no calendar goes beyond: a pause until then is without end."""
@@ -29,16 +30,20 @@ class Pause:
 
 
 def write_pause(path: Path, pause: Pause) -> None:
-    """Pause, or change the pause; raises OSError."""
+    """Pause, or change the pause; raises NunetError where the file cannot be written."""
     write_state(path, pause)
 
 
 def lift_pause(path: Path) -> bool:
-    """Take jobs again; returns whether there was a pause."""
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
+    """Take jobs again; returns whether there was a pause.
+
+    Raises NunetError where the file cannot be removed.
+    """
+    with failing_to("remove", path):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
     return True
 
 

@@ -9,7 +9,7 @@ from nunet_dms.statefile import read_state, write_state
 
 
 def write_speed(path: Path, speed: SpeedFacts) -> None:
-    """Keep a measurement; raises OSError."""
+    """Keep a measurement; raises NunetError where the file cannot be written."""
     write_state(path, speed)
 
 

@@ -12,6 +12,7 @@ from nunet_dms.errors import MalformedError, UsageError
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import SigningKey, write_signing_key
+from nunet_dms.wholefile import failing_to
 
 PROVIDER_WALLET = "provider"
 TEST_NETWORK_ID = 0
@@ -49,8 +50,12 @@ def payee(given: str, before: Config | None, where: Paths, info: OracleInfo | No
 
 
 def make_keys(where: Paths, paid: Payee) -> None:
-    """Write the keys that are not there yet; onboarding again keeps them."""
-    where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Write the keys that are not there yet; onboarding again keeps them.
+
+    Raises NunetError where folder or key cannot be written.
+    """
+    with failing_to("make", where.state_dir):
+        where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     if paid.new_key is not None:
         write_key_file(wallet_file(where), paid.new_key)
     if not where.identity_key.exists():

@@ -31,6 +31,7 @@ from nunet_dms.provider.first_contact import (
 )
 from nunet_dms.provider.keys import Payee, make_keys, payee
 from nunet_dms.provider.offer import Room, Wanted, checked_capacity, room_of
+from nunet_dms.wholefile import failing_to
 
 CURES = {
     Figure.CPU_MHZ: "CPU: if the kernel is wrong about its rate, give it: --core-mhz 2400",
@@ -179,7 +180,8 @@ def prove(where: Paths) -> Proof:
 def _state_dir(where: Paths) -> Iterator[None]:
     """Have the state folder; where it is new, an error takes it away again."""
     is_new = not where.state_dir.exists()
-    where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with failing_to("make", where.state_dir):
+        where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         yield
     except BaseException:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nunet_dms.errors import NunetError
 from nunet_dms.statefile import FILE_MAX_BYTES, read_state, write_state
 
 
@@ -25,6 +26,12 @@ def test_what_is_written_is_read_and_closed_to_others(tmp_path: Path, note: Note
     write_state(tmp_path / "new" / "note.json", note)
     assert read_state(tmp_path / "new" / "note.json", Note) == note
     assert (tmp_path / "new" / "note.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_written_is_an_error_that_names_file_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NunetError, match=r"cannot write .*/file/note\.json: File exists"):
+        write_state(tmp_path / "file" / "note.json", Note(1))
 
 
 def test_no_file_is_none(tmp_path: Path) -> None:

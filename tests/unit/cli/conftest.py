@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +63,16 @@ def journal(onboarded: Paths) -> Iterator[Journal]:
     journal = Journal(onboarded.journal, lambda: ADMITTED_MS)
     yield journal
     journal.close()
+
+
+@pytest.fixture
+def full_disk(onboarded: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once onboarded, what this process writes as a whole file finds no room."""
+
+    def refuse(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", refuse)
 
 
 @pytest.fixture

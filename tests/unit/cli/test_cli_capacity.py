@@ -40,6 +40,16 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> list[Fingerprint]:
     return found
 
 
+@pytest.mark.usefixtures("full_disk")
+def test_a_measurement_that_cannot_be_kept_is_one_line(
+    nunet: Nunet, home: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_contact, "measure_line", lambda _url: (SPEED, ""))
+    assert nunet("capacity", "--network") == Said(
+        1, "", f"nunet: cannot write {home.speed_file}: No space left on device\n"
+    )
+
+
 @pytest.mark.usefixtures("onboarded")
 def test_the_whole_text_of_a_machine_with_a_job(nunet: Nunet, journal: Journal) -> None:
     admit(journal)

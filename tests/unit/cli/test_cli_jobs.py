@@ -161,3 +161,14 @@ def test_without_a_worker_nobody_would_stop_it(nunet: Nunet, journal: Journal) -
     said = nunet("jobs", "cancel", "abab")
     assert said.code == 4
     assert "type: nunet worker start" in said.err
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_wish_that_cannot_be_written_is_one_line(
+    nunet: Nunet, journal: Journal, onboarded: Paths
+) -> None:
+    admit(journal)
+    onboarded.cancel_dir.touch()
+    assert nunet("jobs", "cancel", "abab") == Said(
+        1, "", f"nunet: cannot write {onboarded.cancel_dir / JOB}: File exists\n"
+    )

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
 
 import pytest
 from cli_world import Said
@@ -94,6 +96,55 @@ def test_ctrl_c_exits_as_shells_have_it(
 
     monkeypatch.setattr(status.config, "load", interrupt)
     assert nunet("status").code == 130
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(28, "No space left on device", "/x"), "No space left on device: /x"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (OSError("the bus is away"), "the bus is away"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(
+    error: OSError, words: str, nunet: Callable[..., Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(status.config, "load", fail)
+    assert nunet("status") == Said(1, "", f"nunet: cannot go on: {words}\n")
+
+
+def run(*words: str, **streams: int | IO[bytes]) -> subprocess.CompletedProcess[bytes]:
+    """Run `nunet` as a process of its own."""
+    program = "from nunet_dms.cli.main import main; main()"
+    return subprocess.run([sys.executable, "-c", program, *words], check=False, **streams)  # type: ignore[call-overload, no-any-return]
+
+
+@pytest.fixture
+def nobody() -> Iterator[int]:
+    """A pipe to which one may write, and that nobody reads, as after `| head` has ended."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@pytest.mark.parametrize("words", ["--help", "jobs --json", "status --check"])
+def test_output_that_nobody_reads_is_no_reason_to_complain(words: str, nobody: int) -> None:
+    assert run(*words.split(), stdout=nobody, stderr=subprocess.PIPE).stderr == b""
+
+
+def test_errors_that_nobody_reads_leave_the_exit_code_as_it_is(nobody: int) -> None:
+    assert run("status", stdout=subprocess.PIPE, stderr=nobody).returncode == 3
+
+
+def test_output_that_finds_no_room_is_one_line() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = run("--version", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == b"nunet: cannot go on: No space left on device\n"
 
 
 def test_our_own_fault_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,3 +262,25 @@ def test_no_means_that_nothing_changes(
 
 def test_a_machine_that_is_not_onboarded_exits_3(nunet: Nunet) -> None:
     assert nunet("offboard", "--yes").code == 3
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_where_the_pause_cannot_be_written_nothing_else_is_done(
+    nunet: Nunet, onboarded: Paths, stopped: list[str]
+) -> None:
+    assert nunet("offboard", "--yes") == Said(
+        1, "", f"nunet: cannot write {onboarded.pause_file}: No space left on device\n"
+    )
+    assert is_onboarded(onboarded)
+    assert stopped == []
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_wish_to_stop_a_job_that_cannot_be_written_is_one_line(
+    nunet: Nunet, onboarded: Paths, journal: Journal
+) -> None:
+    admit(journal)
+    onboarded.cancel_dir.touch()
+    assert nunet("offboard", "--yes", "--force") == Said(
+        1, "", f"nunet: cannot write {onboarded.cancel_dir / JOB}: File exists\n"
+    )

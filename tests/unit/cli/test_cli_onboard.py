@@ -358,6 +358,18 @@ def test_no_start_writes_the_settings_only(nunet: Nunet, home: Paths, world: Wor
     assert home.config_file.exists()
 
 
+@pytest.mark.parametrize("words", [(), ("--no-start",)])
+def test_a_state_folder_that_cannot_be_made_is_one_line(
+    words: tuple[str, ...], nunet: Nunet, home: Paths
+) -> None:
+    home.state_dir.parent.mkdir(parents=True, exist_ok=True)
+    home.state_dir.touch()
+    said = nunet(*OFFER, *words)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.endswith(f"nunet: cannot make {home.state_dir}: File exists\n")
+    assert not home.config_file.exists()
+
+
 def test_a_broken_config_is_not_written_over(nunet: Nunet, home: Paths) -> None:
     home.config_file.write_text("[wallet\n")
     assert nunet(*OFFER).code == 2

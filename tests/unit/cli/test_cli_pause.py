@@ -53,6 +53,20 @@ def test_resume_takes_jobs_again(nunet: Nunet, onboarded: Paths) -> None:
     assert nunet("resume", "--json").out == '{"schema": "nunet.resume/1", "was_paused": false}\n'
 
 
+@pytest.mark.usefixtures("full_disk")
+def test_a_pause_that_cannot_be_written_is_one_line(nunet: Nunet, onboarded: Paths) -> None:
+    assert nunet("pause") == Said(
+        1, "", f"nunet: cannot write {onboarded.pause_file}: No space left on device\n"
+    )
+
+
+def test_a_pause_that_cannot_be_lifted_is_one_line(nunet: Nunet, onboarded: Paths) -> None:
+    onboarded.pause_file.mkdir(parents=True)
+    assert nunet("resume") == Said(
+        1, "", f"nunet: cannot remove {onboarded.pause_file}: Is a directory\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_a_machine_that_is_not_onboarded_exits_3(command: str, nunet: Nunet, home: Paths) -> None:
     assert nunet(command).code == 3
