@@ -14,7 +14,7 @@ from nunet_dms.cli import editor, render
 from nunet_dms.config import Config
 from nunet_dms.config_file import Value
 from nunet_dms.config_keys import KEYS, Key, in_words
-from nunet_dms.errors import UsageError
+from nunet_dms.errors import NunetError, UsageError
 from nunet_dms.node.lock import holder
 
 FOLLOWS = "the running worker picks this up within a few seconds"
@@ -113,10 +113,11 @@ def edit() -> None:
         check_change(before, after, where.journal)
         if config_file.read_text(where.config_file) != text:
             raise UsageError(f"cannot write {where.config_file}: it was changed in the meantime")
-    except UsageError as error:
-        raise UsageError(str(error), hint=_kept(copy, text)) from error
-    if edited != text:
-        config_file.write_text(where.config_file, edited)
+        if edited != text:
+            config_file.write_text(where.config_file, edited)
+    except NunetError as error:
+        error.hint = _kept(copy, text)
+        raise
     copy.unlink()
     _show_changes(where, before, after)
 

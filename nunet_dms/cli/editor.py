@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from nunet_dms.config_file import read_text
-from nunet_dms.errors import UsageError
+from nunet_dms.errors import NunetError, UsageError
 
 VARIABLES = ("VISUAL", "EDITOR")
 EDITORS = ("editor", "vi")
@@ -18,11 +18,24 @@ EDITORS = ("editor", "vi")
 
 
 def write_copy(text: str) -> Path:
-    """Return a new file of this text that is nobody else's to read."""
-    descriptor, name = tempfile.mkstemp(prefix="nunet-config-", suffix=".toml")
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    return Path(name)
+    """Return a new file of this text that is nobody else's to read.
+
+    Raises NunetError where it cannot be written.
+    """
+    copy = None
+    try:
+        descriptor, name = tempfile.mkstemp(prefix="nunet-config-", suffix=".toml")
+        copy = Path(name)
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+    except OSError as error:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        raise NunetError(
+            f"cannot write a copy to edit: {error.strerror or error}",
+            hint="give another place for it: TMPDIR=DIR nunet config edit",
+        ) from error
+    return copy
 
 
 def edit(copy: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -452,6 +453,51 @@ def test_what_somebody_else_wrote_during_the_edit_is_not_lost(
     )
     assert onboarded.config_file.read_text().endswith("# theirs\n")
     assert "= 3000" in copies(onboarded)[0].read_text()
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_an_edit_that_finds_no_room_is_kept_in_the_copy(
+    terminal: Callable[[str], None], nunet: Nunet, onboarded: Paths
+) -> None:
+    terminal('sed -i "s/= 2000/= 3000/" "$2"')
+    said = nunet("config", "edit")
+    (copy,) = copies(onboarded)
+    assert said == Said(
+        2,
+        "",
+        f"nunet: cannot write {onboarded.config_file}: No space left on device\n"
+        f"       nothing was changed; your text is kept in {copy}\n",
+    )
+    assert "= 3000" in copy.read_text()
+
+
+def test_an_edit_during_which_the_settings_go_is_kept_in_the_copy(
+    terminal: Callable[[str], None], nunet: Nunet, onboarded: Paths
+) -> None:
+    terminal(f'sed -i "s/= 2000/= 3000/" "$2"; rm "{onboarded.config_file}"')
+    said = nunet("config", "edit")
+    assert said.code == 3
+    assert said.err.endswith(f"your text is kept in {copies(onboarded)[0]}\n")
+
+
+def test_a_copy_that_cannot_be_written_is_said_and_does_not_stay(
+    terminal: Callable[[str], None], nunet: Nunet, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fdopen(descriptor: int, *_: object, **__: object) -> None:
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    terminal("true")
+    monkeypatch.setattr("nunet_dms.cli.editor.os.fdopen", fdopen)
+    assert nunet("config", "edit") == Said(
+        1,
+        "",
+        "nunet: cannot write a copy to edit: No space left on device\n"
+        "       give another place for it: TMPDIR=DIR nunet config edit\n",
+    )
+    assert copies(onboarded) == []
+    monkeypatch.setattr("tempfile.tempdir", "/no/such/folder")
+    assert "to edit: No such file or directory" in nunet("config", "edit").err
 
 
 def test_the_copy_is_nobody_else_s_to_read(
