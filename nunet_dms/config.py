@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from nunet_dms.config_file import Line, Section, Value, read_text, read_tree, write_sections
+from nunet_dms.config_file import (
+    Line,
+    Section,
+    Value,
+    not_onboarded,
+    read_text,
+    read_tree,
+    write_sections,
+)
 from nunet_dms.errors import ConfigError, UsageError
 from nunet_dms.protocol.bounds import AddressText, CpuMhz, DiskMb, Length, Pattern, RamMb, Range
 from nunet_dms.schedule import ALWAYS, parse
@@ -18,6 +26,8 @@ DEFAULT_ORACLE_URL = "http://127.0.0.1:9980"
 """Where `nunet oracle serve` listens."""
 DEFAULT_DISK_MB = 10_000
 """Disk for jobs, in MiB: images come on top."""
+CORE_MHZ_MAX = 100_000
+"""Of one core; ten times what the fastest ever reached."""
 PRICE_MAX = 10**12
 """Base units; the bound of protocol.quote.PriceList."""
 
@@ -90,7 +100,8 @@ class CapacityConfig:
     ram_mb: int = _key(_bound_of(RamMb), "RAM for all jobs together, in MiB.")
     disk_mb: int = _key(_bound_of(DiskMb), "Disk for job folders, in MiB.", DEFAULT_DISK_MB)
     core_mhz: int = _key(
-        Range(1, 100_000), "Sustained rate of one core, in MHz: turns MHz into shares of cores."
+        Range(1, CORE_MHZ_MAX),
+        "Sustained rate of one core, in MHz: turns MHz into shares of cores.",
     )
 
 
@@ -151,6 +162,12 @@ def load(path: Path) -> Config:
     section and key at once.
     """
     return loads(read_text(path), str(path))
+
+
+def check_exists(path: Path) -> None:
+    """Raise NotOnboardedError if there is no such file; one that cannot be used will do."""
+    if not path.exists():
+        raise not_onboarded()
 
 
 def loads(text: str, source: str) -> Config:

@@ -41,15 +41,20 @@ class Section:
     lines: tuple[Line, ...]
 
 
+def not_onboarded() -> NotOnboardedError:
+    """Return the error for a machine without settings."""
+    return NotOnboardedError(
+        "this machine is not onboarded", hint="type: nunet onboard --cpu MHZ --ram MB"
+    )
+
+
 def read_text(path: Path) -> str:
     """Return the file's text; raises NotOnboardedError if there is none, else ConfigError."""
     try:
         with path.open("rb") as file:
             content = file.read(CONFIG_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise NotOnboardedError(
-            "this machine is not onboarded", hint="type: nunet onboard --cpu MHZ --ram MB"
-        ) from None
+        raise not_onboarded() from None
     except PermissionError:
         raise ConfigError(
             f"cannot read {path}: it is not yours to read",

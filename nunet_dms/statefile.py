@@ -30,14 +30,15 @@ def write_state(path: Path, value: object) -> None:
 
 
 def read_state(path: Path, kind: type[T]) -> T | None:
-    """Return what the file holds, None if there is none; raises ValueError if it makes no sense."""
+    """Return what the file holds, None if there is none.
+
+    Raises ValueError for what was not written here, and OSError where it cannot be read.
+    """
     try:
         with path.open("rb") as file:
             content = file.read(FILE_MAX_BYTES + 1)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     try:
         known = json.loads(content)

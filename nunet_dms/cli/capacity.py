@@ -60,8 +60,9 @@ class CapacityFacts:
     network: str
     """nat, bridged or unknown."""
     engine_version: str
-    """Empty if none answers; then `engine_problem` says why."""
+    """Empty if none answers; then `engine_problem` says why, and `engine_cure` what to do."""
     engine_problem: str
+    engine_cure: str
     cgroup_version: int | None
     storage_driver: str
     runtimes: tuple[str, ...]
@@ -155,6 +156,7 @@ def _facts(
         network=found.network.attachment.value,
         engine_version=found.engine.version,
         engine_problem=found.engine.problem,
+        engine_cure=found.engine.cure,
         cgroup_version=found.engine.cgroup_version,
         storage_driver=found.engine.storage_driver,
         runtimes=found.engine.runtimes,
@@ -209,7 +211,7 @@ def _lines(facts: CapacityFacts) -> tuple[str | render.Table, ...]:
 
 def _engine_words(facts: CapacityFacts) -> str:
     if not facts.engine_version:
-        return facts.engine_problem
+        return "; ".join(filter(None, (facts.engine_problem, facts.engine_cure)))
     groups = f", cgroup v{facts.cgroup_version}" if facts.cgroup_version else ""
     return f"Docker {facts.engine_version}{groups}, {facts.storage_driver}"
 

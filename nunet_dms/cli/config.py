@@ -169,8 +169,8 @@ def _show_changes(
     lines = [str(each) for each in found] or [NOTHING]
     if before is not None and before.oracle.ticket_key and not after.oracle.ticket_key:
         lines.append(
-            "the former Oracle's key is dropped; to name the new one's:"
-            " nunet config set oracle.ticket_key KEY"
+            "the former Oracle's key is dropped, the new one's is pinned at first contact; to name"
+            " it yourself: nunet config set oracle.ticket_key KEY"
         )
     if found and pid is not None:
         lines.append(FOLLOWS)

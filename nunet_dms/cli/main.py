@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -141,6 +142,9 @@ def main() -> None:
     So does what the system refuses, where nothing nearer to it has words for it. Anything else is
     our fault: the interpreter prints its traceback and exits 1.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores one: then so do we
+            signal.signal(number, _ended_by)
     try:
         main_inner(sys.argv[1:])
     except NunetError as error:
@@ -152,6 +156,11 @@ def main() -> None:
         _fail(NunetError(f"cannot go on: {error.strerror or error}{of}"))
     except KeyboardInterrupt:
         _end(INTERRUPTED)
+
+
+def _ended_by(number: int, _frame: object) -> NoReturn:
+    """End as Ctrl-C does: what is under way, such as a test container, is cleared away first."""
+    sys.exit(128 + number)
 
 
 def _fail(error: NunetError) -> NoReturn:

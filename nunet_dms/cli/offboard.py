@@ -54,7 +54,7 @@ def offboard(
     The wallet, the keys and the history of jobs stay. Example: nunet offboard --yes
     """
     where = paths.resolve()
-    config.load(where.config_file)
+    config.check_exists(where.config_file)
     _confirm(delete_keys=delete_keys, yes=yes)
     write_pause(where.pause_file, Pause(int(time.time()), offboarding=True))
     if force:

@@ -43,6 +43,7 @@ class Onboarded:
     wallet_file: str
     worker_pid: int | None
     warnings: tuple[str, ...]
+    oracle_answers: bool
     engine_checks: int
     """How many limits a test container proved; 0 with --no-start."""
 
@@ -86,7 +87,7 @@ def onboard(
     hours: str | None = typer.Option(None, help="When to take jobs: 'mon-fri 18:00-08:00'."),
     skip_speed_test: bool = typer.Option(False, "--skip-speed-test", help="Do not measure."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the verdict, write nothing."),
-    yes: bool = typer.Option(False, "--yes", help="Do not ask; what is not given is half."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask: as before, else half."),
     no_start: bool = typer.Option(False, "--no-start", help="Write the settings only."),
     as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
 ) -> None:
@@ -119,6 +120,8 @@ def onboard(
         render.show(_judged(decided, verdict), as_json)
         raise typer.Exit(int(verdict))
     onboarding.refuse_unfit(seen)
+    if not no_start:
+        onboarding.refuse_without_engine(seen)
     if may_ask:
         wish = _asked(where, wish, seen)
     decided = onboarding.plan(where, wish, seen)
@@ -285,6 +288,7 @@ def _facts(where: paths.Paths, decided: Plan, started: Started | None, checks: i
         wallet_file=wallet_file_of(where, settings.wallet.address),
         worker_pid=started.pid if started else None,
         warnings=cautions(decided.survey.verdicts),
+        oracle_answers=decided.survey.contact.info is not None,
         engine_checks=checks,
     )
 

@@ -41,7 +41,7 @@ def pause(
     It holds across restarts of the worker and of the machine. Example: nunet pause --for 2h
     """
     where = paths.resolve()
-    config.load(where.config_file)
+    config.check_exists(where.config_file)
     now_s = int(time.time())
     until_s = now_s + seconds_of(span) if span else None
     write_pause(where.pause_file, Pause(since_s=now_s, until_s=until_s))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
-from nunet_dms.errors import NunetError
+from nunet_dms.errors import NunetError, UsageError
 
 CLEAR = "\x1b[H\x1b[J"
 """To the upper left corner, and erase all below (ECMA-48: CUP, ED)."""
@@ -108,9 +108,12 @@ def confirm(question: str) -> bool:
 
 
 def ask(question: str) -> str:
-    """Ask for one line on the terminal; may be empty."""
+    """Ask for one line on the terminal; may be empty. Raises UsageError where nobody answers."""
     _write(sys.stderr, f"{escape(question, one_line=True)}: ")
-    return sys.stdin.readline().strip()
+    if not (line := sys.stdin.readline()):  # Ctrl-D, which is no empty answer
+        _write(sys.stderr, "\n")
+        raise UsageError("nothing was changed: no answer was given")
+    return line.strip()
 
 
 def escape(text: str, *, one_line: bool = False) -> str:

@@ -15,7 +15,7 @@ app = typer.Typer()
 def resume(as_json: bool = typer.Option(False, "--json", help="One line of JSON.")) -> None:
     """Take new jobs again after `nunet pause`."""
     where = paths.resolve()
-    config.load(where.config_file)
+    config.check_exists(where.config_file)
     was_paused = lift_pause(where.pause_file)
     text = "new jobs are taken again" if was_paused else "it was not paused"
     facts = {"was_paused": was_paused}

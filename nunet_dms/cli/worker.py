@@ -102,6 +102,7 @@ def start_worker(where: paths.Paths, wait_s: float = START_WAIT_S) -> Started:
     """
     if (pid := holder(where.lock_file)) is not None:
         return _started(where, pid, look(where).row, already=True)
+    written_before = _log_size(where)
     process = _spawn(find_program(), where)
     ready: WorkerRow | None = None
 
@@ -124,7 +125,7 @@ def start_worker(where: paths.Paths, wait_s: float = START_WAIT_S) -> Started:
         return _started(where, pid, look(where).row, already=True)
     raise NunetError(
         f"cannot start the worker: it ended with code {process.returncode};"
-        f" the end of {where.worker_log}:\n{log_tail(where.worker_log)}"
+        f" the end of {where.worker_log}:\n{log_tail(where.worker_log, written_before)}"
     )
 
 
@@ -179,11 +180,13 @@ def started_lines(started: Started) -> tuple[str, ...]:
     )
 
 
-def log_tail(path: Path) -> str:
-    """Return the last lines of a text file; nothing if there is none."""
+def log_tail(path: Path, since: int = 0) -> str:
+    """Return the last lines of a text file from a byte on; nothing if there is none."""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL_MAX_BYTES))
+            size = path.stat().st_size
+            begins = since if since <= size else 0  # else it was begun anew
+            file.seek(max(begins, size - TAIL_MAX_BYTES))
             text = file.read(TAIL_MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
@@ -224,6 +227,10 @@ def _spawn(program: str, where: paths.Paths) -> subprocess.Popen[bytes]:
         raise NunetError(f"cannot start {program}: {error.strerror}") from error
     finally:
         os.close(log)
+
+
+def _log_size(where: paths.Paths) -> int:
+    return where.worker_log.stat().st_size if where.worker_log.exists() else 0
 
 
 def _environment(where: paths.Paths) -> dict[str, str]:

@@ -6,6 +6,7 @@ Importing this loads the Docker SDK (about 100 ms): do it where the engine is ne
 from __future__ import annotations
 
 import http.client
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -24,30 +25,40 @@ CHAIN_MAX = 50
 """Errors within errors that are looked at; the SDK's have about 6."""
 
 
-def docker_problem(error: BaseException, address: str, timeout_s: int) -> str:
-    """Return what keeps us from the daemon at `address`, and the cure, in one sentence."""
+DEFAULT_ADDRESS = "/var/run/docker.sock"
+
+
+def docker_address() -> str:
+    """Return where the daemon is looked for, as people write it."""
+    return (os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS).removeprefix("unix://")
+
+
+def docker_problem(error: BaseException, address: str, timeout_s: int) -> tuple[str, str]:
+    """Return what keeps us from the daemon at `address`, and the cure."""
     chain = list(_chain(error))
     if any(isinstance(each, PermissionError) for each in chain):
         return (
-            f"cannot reach Docker: no permission for {address};"
-            " add yourself to the group docker, then log in again:"
-            " sudo usermod -aG docker $USER"
+            f"cannot reach Docker: no permission for {address}",
+            "add yourself to the group docker, then log in again: sudo usermod -aG docker $USER",
         )
     if any(isinstance(each, (TimeoutError, Timeout, UrllibTimeoutError)) for each in chain):
         return (
-            f"cannot reach Docker: no answer from {address} within {timeout_s} s;"
-            " restart it: sudo systemctl restart docker"
+            f"cannot reach Docker: no answer from {address} within {timeout_s} s",
+            "restart it: sudo systemctl restart docker",
         )
     if any(isinstance(each, (FileNotFoundError, ConnectionRefusedError)) for each in chain):
         if shutil.which("dockerd") is None and shutil.which("docker") is None:
-            return "cannot reach Docker: it is not installed; see docs.docker.com/engine/install"
+            return (
+                "cannot reach Docker: it is not installed",
+                "see docs.docker.com/engine/install",
+            )
         return (
-            f"cannot reach Docker: nothing listens at {address};"
-            " start it: sudo systemctl start docker"
+            f"cannot reach Docker: nothing listens at {address}",
+            "start it: sudo systemctl start docker",
         )
     return (
-        f"cannot reach Docker at {address}: {str(error)[:DETAIL_MAX_CHARACTERS]};"
-        " see what it says: docker info"
+        f"cannot reach Docker at {address}: {str(error)[:DETAIL_MAX_CHARACTERS]}",
+        "see what it says: docker info",
     )
 
 

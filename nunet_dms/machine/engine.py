@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterable
 from contextlib import closing
@@ -13,7 +12,6 @@ from nunet_dms.machine.nvidia_toolkit import read_toolkit
 
 TIMEOUT_S = 5
 """Of all questions to the daemon together; one takes about 10 ms, on a busy disk a second."""
-DEFAULT_ADDRESS = "/var/run/docker.sock"
 MIB = 1024 * 1024
 TEXT_MAX_CHARACTERS = 300
 """Of one text of the daemon's."""
@@ -25,12 +23,14 @@ LIST_MAX = 50
 class EngineFacts:
     """What the Docker engine says of itself; None and empty mean: could not be found out.
 
-    `problem` tells why it does not answer, and the cure. `memory_mb` is in MiB. `nvidia_toolkit`
-    is the version of the NVIDIA container toolkit: empty when it tells none, None where it is not.
+    `problem` tells why it does not answer, `cure` what to do. `memory_mb` is in MiB.
+    `nvidia_toolkit` is the version of the NVIDIA container toolkit: empty when it tells none, None
+    where there is none.
     """
 
     answers: bool
     problem: str = ""
+    cure: str = ""
     version: str = ""
     api_version: str = ""
     cgroup_version: int | None = None
@@ -62,10 +62,13 @@ def read_engine(timeout_s: int = TIMEOUT_S) -> EngineFacts:
 def _ask(timeout_s: int) -> EngineFacts:
     import docker  # noqa: PLC0415 - 100 ms that a command without need of the engine does not pay
 
-    from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_problem  # noqa: PLC0415 - same
+    from nunet_dms.machine.docker_errors import (  # noqa: PLC0415 - same
+        DOCKER_ERRORS,
+        docker_address,
+        docker_problem,
+    )
 
     ends_s = time.monotonic() + timeout_s
-    address = (os.environ.get("DOCKER_HOST") or DEFAULT_ADDRESS).removeprefix("unix://")
     try:
         with closing(docker.from_env(timeout=timeout_s)) as client:
             client.api.timeout = _left_s(ends_s)
@@ -73,7 +76,8 @@ def _ask(timeout_s: int) -> EngineFacts:
             client.api.timeout = _left_s(ends_s)
             return facts_of(client.info(), version)
     except (*DOCKER_ERRORS, ValueError, TypeError) as error:  # the last two: nonsense in an answer
-        return EngineFacts(answers=False, problem=docker_problem(error, address, timeout_s))
+        problem, cure = docker_problem(error, docker_address(), timeout_s)
+        return EngineFacts(answers=False, problem=problem, cure=cure)
 
 
 def _left_s(ends_s: float) -> int:
@@ -83,8 +87,8 @@ def _left_s(ends_s: float) -> int:
 def facts_of(info: object, version: object) -> EngineFacts:
     """Return what `GET /info` and `GET /version` answered, however odd; raises nothing."""
     if not isinstance(info, dict) or not (name := _text(info, "ServerVersion")):
-        problem = "cannot use Docker: it does not say which version it is; type: docker info"
-        return EngineFacts(answers=False, problem=problem)
+        problem = "cannot use Docker: it does not say which version it is"
+        return EngineFacts(answers=False, problem=problem, cure="see what it says: docker info")
     runtimes = info.get("Runtimes")
     security = _texts(info.get("SecurityOptions"))
     cgroup = _text(info, "CgroupVersion")

@@ -5,6 +5,7 @@ What is in hand goes on in every case. The first hold that applies is the one th
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,6 +15,8 @@ from nunet_dms.config import AvailabilityConfig
 from nunet_dms.machine.load import CpuTime, others_percent
 from nunet_dms.node.pause import Pause, read_pause
 from nunet_dms.node.rows import HoldCode
+
+log = logging.getLogger(__name__)
 
 SAMPLE_EVERY_S = 15.0
 """Between two looks at battery, CPU and disk."""
@@ -67,6 +70,7 @@ class Availability:
         self._settings = settings
         self._hours = schedule.parse(settings.hours)
         self._pause_file = pause_file
+        self._pause: Pause | None = None
         self._use = OwnersUse(settings.pause_above_percent)
         self._percent = 0
         self._seen = Surroundings(None, None, None)
@@ -85,8 +89,12 @@ class Availability:
 
     def hold(self, wall_s: float) -> Hold | None:
         """Return why no new jobs are wanted, or None when they are."""
-        if (pause := read_pause(self._pause_file, wall_s)) is not None:
-            return _paused(pause)
+        try:
+            self._pause = read_pause(self._pause_file, wall_s)
+        except OSError as error:  # no word of the owner's: what held before holds on
+            log.warning("pause_unreadable: %s", error)
+        if self._pause is not None and self._pause.holds(wall_s):
+            return _paused(self._pause)
         local = local_time(wall_s)
         if not self._hours.is_open(local):
             opens = self._hours.next_change(local)

@@ -261,6 +261,11 @@ class Journal(JournalReader):
                 )
             self._write("write_pin", url=url, info=info)
 
+    def move_pin(self, url: str) -> None:
+        """Store where the pinned Oracle answers now."""
+        with self._transaction():
+            self._write("move_pin", url=url)
+
     def write_worker(self, row: WorkerRow) -> None:
         """Store what `nunet status` shows."""
         with self._transaction():

@@ -8,7 +8,7 @@ import threading
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from nunet_dms.errors import NunetError
+from nunet_dms.errors import ConfigError, NunetError
 
 TRIES = 5
 TRY_EVERY_S = 0.05
@@ -82,9 +82,17 @@ def _taken(path: Path) -> int:
 
 
 def holder(path: Path) -> int | None:
-    """Return the process id of the worker that holds the lock, or None when it is free."""
+    """Return the process id of the worker that holds the lock, or None when it is free.
+
+    Raises ConfigError where only another user may look.
+    """
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        raise ConfigError(
+            f"cannot tell whether a worker runs: {path} is not yours to read",
+            hint="use sudo, or --user for your own",
+        ) from None
     except OSError:
         return None
     try:

@@ -36,21 +36,39 @@ def pinned_network_id(journal: Path, config: OracleConfig) -> int | None:
     return info.network_id if is_named else None
 
 
+def trusted_key(config: OracleConfig, journal: Journal) -> str:
+    """Return the ticket key of the Oracle that the settings name; empty before first contact."""
+    if config.ticket_key:
+        return config.ticket_key
+    found, pinned = journal.pin(), pinned_oracle(journal)
+    return pinned.ticket_key if found and pinned and found[0] == config.url else ""
+
+
 def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> OracleInfo:
-    """Pin an Oracle at first contact, or when the owner's config names its key.
+    """Pin an Oracle at first contact, or when the owner's settings name another key or address.
 
     Raises VerificationError if it is not the one that is pinned, and UsageError if jobs of a
     former one are still open.
     """
     if config.ticket_key and info.ticket_key != config.ticket_key:
         raise _another("config.toml", config.ticket_key, info.ticket_key)
-    pinned = pinned_oracle(journal)
-    is_chosen = config.ticket_key == info.ticket_key
-    if pinned is None or (is_chosen and pinned.ticket_key != info.ticket_key):
+    found, pinned = journal.pin(), pinned_oracle(journal)
+    if found is None or pinned is None:
         journal.pin_oracle(config.url, strict.encode(info))
         return info
+    is_named_anew = config.ticket_key == info.ticket_key or found[0] != config.url
     if info.ticket_key != pinned.ticket_key:
-        raise _another("the journal", pinned.ticket_key, info.ticket_key)
+        if not is_named_anew:
+            raise _another("the journal", pinned.ticket_key, info.ticket_key)
+        journal.pin_oracle(config.url, strict.encode(info))
+        return info
+    _check_same(info, pinned)
+    if found[0] != config.url:  # it moved: from now on this address stands for this key
+        journal.move_pin(config.url)
+    return pinned
+
+
+def _check_same(info: OracleInfo, pinned: OracleInfo) -> None:
     for name in ("escrow_key_hash", "network_magic", "token_policy", "token_name"):
         if getattr(info, name) != getattr(pinned, name):
             raise VerificationError(
@@ -58,7 +76,6 @@ def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> Or
                 f"cannot trust this Oracle: its {name} is no longer what was pinned",
                 hint="ask its operator why",
             )
-    return pinned
 
 
 def _another(where: str, pinned: str, found: str) -> VerificationError:

@@ -48,9 +48,9 @@ def lift_pause(path: Path) -> bool:
 
 
 def read_pause(path: Path, now_s: float) -> Pause | None:
-    """Return the pause that is in force, or None.
+    """Return the pause that is in force, or None; raises OSError where the file cannot be read.
 
-    A file that makes no sense pauses without end: the owner meant something by it.
+    One that was read and makes no sense pauses without end: the owner meant something by it.
     """
     try:
         pause = read_state(path, Pause)

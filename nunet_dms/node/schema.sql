@@ -182,6 +182,9 @@ SELECT url, info FROM pin WHERE only = 1;
 INSERT INTO pin (only, url, info) VALUES (1, :url, :info)
 ON CONFLICT (only) DO UPDATE SET url = excluded.url, info = excluded.info;
 
+-- name: move_pin
+UPDATE pin SET url = :url WHERE only = 1;
+
 -- name: worker
 SELECT pid, version, started_s, ready, accepting, oracle_state, engine_state, note, heartbeat_s,
        hold, hold_note, sold_cpu_mhz, sold_ram_mb

@@ -17,5 +17,5 @@ def read_speed(path: Path) -> SpeedFacts | None:
     """Return the last measurement; None if there is none that can be understood."""
     try:
         return read_state(path, SpeedFacts)
-    except ValueError:
+    except (OSError, ValueError):
         return None

@@ -29,7 +29,7 @@ from nunet_dms.node.introduction import Introduction
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.lookout import Lookout, make_lookout
 from nunet_dms.node.oracle_client import OracleClient
-from nunet_dms.node.oracle_pin import check_oracle, pinned_oracle
+from nunet_dms.node.oracle_pin import check_oracle, trusted_key
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
 from nunet_dms.node.rows import NOT_YET, OK, Capacity, MissedRow, WorkerRow
@@ -320,11 +320,10 @@ def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple
     """Build every object of a worker and hand each on: the whole program in one function."""
     journal = Journal(paths.journal, clock.now_ms)
     identity = read_identity(paths, config.wallet.address)
-    pinned = pinned_oracle(journal)
     http = OracleHttp(
         config.oracle.url,
         NodeProof(identity.key, identity.node_id),
-        ticket_key=config.oracle.ticket_key or (pinned.ticket_key if pinned else ""),
+        ticket_key=trusted_key(config.oracle, journal),
         clock=clock.wall_s,
     )
     pool = Pool()

@@ -8,10 +8,11 @@ from pathlib import Path
 from nunet_dms.cardano.address import parse_address, parse_payee
 from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
 from nunet_dms.config import Config
-from nunet_dms.errors import MalformedError, UsageError
+from nunet_dms.errors import ConfigError, MalformedError, UsageError
+from nunet_dms.node.journal import JournalReader
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
-from nunet_dms.protocol.keys import SigningKey, write_signing_key
+from nunet_dms.protocol.keys import SigningKey, read_signing_key, write_signing_key
 from nunet_dms.wholefile import failing_to
 
 PROVIDER_WALLET = "provider"
@@ -47,6 +48,35 @@ def payee(given: str, before: Config | None, where: Paths, info: OracleInfo | No
         return Payee(read_key_file(path).address(network_id).bech32)
     key = PaymentKey.generate()
     return Payee(key.address(network_id).bech32, key)
+
+
+def keys_to_make(where: Paths) -> tuple[str, ...]:
+    """Return which of the node's keys are not there yet; those that are there can be read.
+
+    Raises ConfigError for one that cannot be used, and where jobs are open that need a lost one.
+    """
+    missing = []
+    for name, path, read in (
+        ("identity", where.identity_key, read_signing_key),
+        ("settlement", where.settlement_key, read_key_file),
+    ):
+        if path.exists():
+            read(path)
+        else:
+            missing.append(name)
+    if missing and (count := _open_jobs(where)):
+        raise ConfigError(
+            f"cannot make a new {missing[0]} key: {count} jobs are open, and are paid by the old",
+            hint=f"restore {where.keys_dir} from a backup; or give them up: nunet offboard --force",
+        )
+    return tuple(missing)
+
+
+def _open_jobs(where: Paths) -> int:
+    if not where.journal.exists():
+        return 0
+    with JournalReader(where.journal) as journal:
+        return len(journal.open_jobs())
 
 
 def make_keys(where: Paths, paid: Payee) -> None:

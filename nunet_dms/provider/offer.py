@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from nunet_dms.config import DEFAULT_DISK_MB, CapacityConfig
+from nunet_dms.config import CORE_MHZ_MAX, DEFAULT_DISK_MB, CapacityConfig
 from nunet_dms.errors import UsageError
 from nunet_dms.machine.fingerprint import Fingerprint
-from nunet_dms.machine.share import SHARE_MAX_PERCENT, check_share
+from nunet_dms.machine.share import SHARE_MAX_PERCENT, check_share, share_bounds
 
 DISK_DEFAULT_PERCENT = 50
 """Of the free disk: where that is less than the usual default, it is the default."""
@@ -54,24 +54,34 @@ def room_of(
     The rate of a core is measured once and then kept, so that a clock that goes up and down does
     not change what was offered.
     """
-    rate = wanted.core_mhz or (kept.core_mhz if kept else found.cpu.core_mhz)
+    rate = wanted.core_mhz
+    if rate is None:
+        rate = kept.core_mhz if kept else found.cpu.core_mhz
     if rate is None:
         raise UsageError(
             "cannot tell how fast a core of this machine is: the kernel does not say",
             hint="give it yourself: --core-mhz 2400",
         )
-    if rate < 1:
-        raise UsageError(f"cannot use --core-mhz {rate}: it must be at least 1")
+    if not 1 <= rate <= CORE_MHZ_MAX:
+        raise UsageError(f"cannot use --core-mhz {rate}: it must be from 1 to {CORE_MHZ_MAX}")
     if found.memory.total_mb is None:
         raise UsageError("cannot tell how much RAM this machine has: /proc/meminfo does not say")
     return Room(found.cpu.cores, rate, found.memory.total_mb, found.disk.free_mb, jobs_dir)
 
 
 def proposal(room: Room, kept: CapacityConfig | None) -> Wanted:
-    """Return half of the machine, or what is offered now; the owner keeps the other half."""
-    if kept is not None:
-        return Wanted(kept.cpu_mhz, kept.ram_mb)
-    return Wanted(room.total_mhz // 2, room.ram_mb // 2)
+    """Return half of the machine, or what is offered now, as far as the machine still has it."""
+    if kept is None:
+        return Wanted(room.total_mhz // 2, room.ram_mb // 2)
+    return Wanted(
+        _within(kept.cpu_mhz, share_bounds(room.total_mhz)),
+        _within(kept.ram_mb, share_bounds(room.ram_mb)),
+    )
+
+
+def _within(offered: int, bounds: tuple[int, int]) -> int:
+    low, high = bounds
+    return max(low, min(offered, high))
 
 
 def checked_capacity(wanted: Wanted, room: Room, kept: CapacityConfig | None) -> CapacityConfig:
@@ -98,7 +108,9 @@ def _disk_mb(wanted: Wanted, room: Room, kept: CapacityConfig | None) -> int:
             return kept.disk_mb
         usual_mb = DEFAULT_DISK_MB if free_mb is None else free_mb * DISK_DEFAULT_PERCENT // 100
         return max(1, min(DEFAULT_DISK_MB, usual_mb))
-    most_mb = (free_mb or 0) * SHARE_MAX_PERCENT // 100
+    if free_mb is None:
+        raise UsageError(f"cannot offer --disk: how much is free at {room.jobs_dir} is unknown")
+    most_mb = free_mb * SHARE_MAX_PERCENT // 100
     if not 1 <= wanted.disk_mb <= most_mb:
         raise UsageError(
             f"cannot offer --disk {wanted.disk_mb}: it must be from 1 to {most_mb} MB,"

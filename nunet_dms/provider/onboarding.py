@@ -14,7 +14,12 @@ from time import time
 
 from nunet_dms import config, config_keys
 from nunet_dms.config import AvailabilityConfig, Config, OracleConfig, PriceConfig, WalletConfig
-from nunet_dms.errors import CapacityError, NotOnboardedError, VerificationError
+from nunet_dms.errors import (
+    CapacityError,
+    EngineUnreachableError,
+    NotOnboardedError,
+    VerificationError,
+)
 from nunet_dms.machine.fingerprint import Fingerprint, take_fingerprint, verdicts
 from nunet_dms.machine.requirements import Figure, Level, Profile, Verdict
 from nunet_dms.node.pause import lift_pause
@@ -29,10 +34,11 @@ from nunet_dms.provider.first_contact import (
     measure_line,
     words_on,
 )
-from nunet_dms.provider.keys import Payee, make_keys, payee
+from nunet_dms.provider.keys import Payee, keys_to_make, make_keys, payee
 from nunet_dms.provider.offer import Room, Wanted, checked_capacity, room_of
 from nunet_dms.wholefile import failing_to
 
+NEW_WALLET = "wallet.address = that of a new wallet, to be made here"
 CURES = {
     Figure.CPU_MHZ: "CPU: if the kernel is wrong about its rate, give it: --core-mhz 2400",
     Figure.RAM: "RAM: add some, or give this virtual machine more",
@@ -87,12 +93,22 @@ class Plan:
     survey: Survey
     settings: Config
     payee: Payee
+    new_keys: tuple[str, ...]
+    """Of the node's keys, those that are yet to be made."""
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What will be written: all of it the first time, later what is new."""
-        changed = config_keys.changes(self.survey.before, self.settings)
-        return tuple(map(str, changed)) or ("nothing changes",)
+        """What will be written: all of it the first time, later what is new.
+
+        The address of a wallet that is not written yet is not told: nobody could spend from it.
+        """
+        changed = [
+            NEW_WALLET if self.payee.new_key and str(each.key) == "wallet.address" else str(each)
+            for each in config_keys.changes(self.survey.before, self.settings)
+        ]
+        if self.survey.before is not None:
+            changed += [f"a new {name} key: to the Oracle a new node" for name in self.new_keys]
+        return tuple(changed) or ("nothing changes",)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -141,6 +157,13 @@ def refuse_unfit(seen: Survey) -> None:
     )
 
 
+def refuse_without_engine(seen: Survey) -> None:
+    """Raise EngineUnreachableError where none answers: without one no job can run."""
+    engine = seen.found.engine
+    if not engine.answers:
+        raise EngineUnreachableError(engine.problem, hint=engine.cure)
+
+
 def plan(where: Paths, wish: Wish, seen: Survey) -> Plan:
     """Decide on settings; raises UsageError, VerificationError, nothing being written yet."""
     before, contact = seen.before, seen.contact
@@ -155,7 +178,7 @@ def plan(where: Paths, wish: Wish, seen: Survey) -> Plan:
         availability=_availability(wish, before),
     )
     config.check(settings)
-    return Plan(seen, settings, paid)
+    return Plan(seen, settings, paid, keys_to_make(where))
 
 
 def prove(where: Paths) -> Proof:
@@ -178,16 +201,16 @@ def prove(where: Paths) -> Proof:
 
 @contextmanager
 def _state_dir(where: Paths) -> Iterator[None]:
-    """Have the state folder; where it is new, an error takes it away again."""
-    is_new = not where.state_dir.exists()
+    """Have the state folder; where it is new, an error takes it and its new parents away again."""
+    new = [each for each in (where.state_dir, *where.state_dir.parents) if not each.exists()]
     with failing_to("make", where.state_dir):
         where.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         yield
     except BaseException:
-        if is_new:
-            with suppress(OSError):  # something is in it by now, and stays
-                where.state_dir.rmdir()
+        with suppress(OSError):  # something is in it by now, and stays
+            for folder in new:
+                folder.rmdir()
         raise
 
 

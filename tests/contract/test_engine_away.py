@@ -113,7 +113,7 @@ def test_a_socket_that_we_may_not_use_names_the_group(engine: Engine) -> None:
     with nobody():
         facts = read_engine()
     assert not facts.answers
-    assert "usermod -aG docker" in facts.problem
+    assert "usermod -aG docker" in facts.cure
 
 
 @contextlib.contextmanager
@@ -148,7 +148,7 @@ def test_a_daemon_that_talks_nonsense_is_a_fact(engine: Engine, answers: dict[st
     engine(answers)
     facts = read_engine()
     assert not facts.answers
-    assert "docker info" in facts.problem
+    assert "docker info" in facts.cure
 
 
 @pytest.mark.parametrize("host", ["ftp://x", "unix://", "tcp://127.0.0.1:1", "tcp://:x", "ssh://"])

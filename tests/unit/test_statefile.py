@@ -64,9 +64,9 @@ def test_anything_else_is_an_error_that_names_the_file(tmp_path: Path, content: 
         read_state(tmp_path / "note.json", Note)
 
 
-def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_another_error(tmp_path: Path) -> None:
     (tmp_path / "note.json").mkdir()
-    with pytest.raises(ValueError, match="cannot read"):
+    with pytest.raises(OSError, match=r"note\.json"):
         read_state(tmp_path / "note.json", Note)
 
 

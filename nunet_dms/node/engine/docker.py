@@ -14,7 +14,7 @@ import requests.exceptions
 from docker.models.containers import Container
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
-from nunet_dms.machine.docker_errors import DOCKER_ERRORS
+from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
 from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure, Owned, Usage
 from nunet_dms.protocol.report import Reason
@@ -40,10 +40,8 @@ def _engine_call(method: Call) -> Call:
                 raise NunetError(f"cannot use Docker: {_say(error)}") from error
             raise EngineUnreachableError(f"cannot use Docker: {_say(error)}") from error
         except DOCKER_ERRORS as error:
-            raise EngineUnreachableError(
-                f"cannot reach Docker: {str(error)[:DETAIL_MAX]}",
-                hint="is the Docker engine running? type: docker info",
-            ) from error
+            problem, cure = docker_problem(error, docker_address(), CALL_TIMEOUT_S)
+            raise EngineUnreachableError(problem, hint=cure) from error
 
     return cast("Call", guarded)
 

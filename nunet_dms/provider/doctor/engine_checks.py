@@ -27,9 +27,8 @@ def _answers(patient: Patient) -> Answer:
     engine = patient.found.engine
     if engine.answers:
         return fine(f"Docker {engine.version} answers")
-    problem, _, cure = engine.problem.partition("; ")
-    return error(problem, "jobs are containers: without it none can run", cure or ASK_DOCKER,
-                 ExitCode.UNREACHABLE)  # fmt: skip
+    why = "jobs are containers: without it none can run"
+    return error(engine.problem, why, engine.cure or ASK_DOCKER, ExitCode.UNREACHABLE)
 
 
 def _version(patient: Patient) -> Answer:

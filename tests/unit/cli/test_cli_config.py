@@ -270,8 +270,8 @@ def test_another_oracle_drops_the_key_that_was_pinned(nunet: Nunet, onboarded: P
     assert said.out == (
         "oracle.url = https://oracle.example (was http://127.0.0.1:9980)\n"
         f'oracle.ticket_key = "" (was {KEY})\n'
-        "the former Oracle's key is dropped; to name the new one's:"
-        " nunet config set oracle.ticket_key KEY\n"
+        "the former Oracle's key is dropped, the new one's is pinned at first contact; to name"
+        " it yourself: nunet config set oracle.ticket_key KEY\n"
     )
     assert config.load(onboarded.config_file).oracle.ticket_key == ""
 

@@ -171,7 +171,7 @@ def test_the_proof_is_asked_for_and_said_on_stderr(
 def test_it_runs_on_this_machine_as_it_is_before_onboarding_and_writes_nothing(
     nunet: Nunet, home: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = EngineFacts(answers=False, problem="cannot reach Docker: away; start it")
+    away = EngineFacts(answers=False, problem="cannot reach Docker: away", cure="start it")
     monkeypatch.setattr(fingerprint, "read_engine", lambda: away)
     monkeypatch.setattr(doctor_patient, "ask_oracle", lambda url: OracleWord(url, problem="away"))
     said = nunet("doctor", "--json")

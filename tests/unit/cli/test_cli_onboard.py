@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_world import Said
+from cli_world import Said, admit
 
 from nunet_dms import config
 from nunet_dms.cardano.address import parse_address, script_address
@@ -21,6 +21,7 @@ from nunet_dms.machine.engine import EngineFacts
 from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.machine.network import SpeedFacts
+from nunet_dms.node.journal import Journal
 from nunet_dms.node.pause import Pause, write_pause
 from nunet_dms.node.proof import Proof
 from nunet_dms.node.proof_values import ProofCheck
@@ -164,7 +165,9 @@ def test_keys_are_made_once_and_closed_to_others(nunet: Nunet, home: Paths) -> N
         (("--cpu", "4000", "--ram", "7201"), "--ram 7201: it must be from 800 to 7200"),
         ((*OFFER[1:], "--disk", "90001"), "--disk 90001: it must be from 1 to 90000 MB"),
         ((*OFFER[1:], "--disk", "0"), "--disk 0: it must be from 1 to 90000 MB"),
-        ((*OFFER[1:], "--core-mhz", "-5"), "--core-mhz -5: it must be at least 1"),
+        ((*OFFER[1:], "--core-mhz", "-5"), "--core-mhz -5: it must be from 1 to 100000"),
+        ((*OFFER[1:], "--core-mhz", "0"), "--core-mhz 0: it must be from 1 to 100000"),
+        ((*OFFER[1:], "--core-mhz", "9" * 25), "it must be from 1 to 100000"),
         ((*OFFER[1:], "--core-mhz", "600"), "--cpu 4000: it must be from 240 to 2160"),
     ],
 )
@@ -391,6 +394,7 @@ def test_the_json_has_its_schema_and_every_fact(nunet: Nunet, home: Paths, world
         "wallet_file": "",
         "worker_pid": 4711,
         "warnings": [],
+        "oracle_answers": True,
         "engine_checks": 1,
     }
 
@@ -569,6 +573,52 @@ class TestTheLine:
         assert "the line was not measured: the line broke\n" in said.err
 
 
+class TestTheKeys:
+    """A key that is lost makes another node of this one: said beforehand, and not under jobs."""
+
+    def test_a_new_wallet_s_address_is_not_told_before_its_key_is_written(
+        self, nunet: Nunet, home: Paths
+    ) -> None:
+        said = nunet("onboard", "--dry-run")
+        assert "wallet.address = that of a new wallet, to be made here\n" in said.out
+        assert "addr_test1" not in said.out
+        address = config.load(home.config_file).wallet.address if nunet(*OFFER).code == 0 else ""
+        assert address.startswith("addr_test1")
+
+    def test_a_key_that_is_lost_is_made_anew_and_that_is_said(
+        self, nunet: Nunet, home: Paths
+    ) -> None:
+        nunet(*OFFER)
+        home.settlement_key.unlink()
+        said = nunet(*OFFER)
+        assert said.code == 0
+        assert "a new settlement key: to the Oracle a new node\n" in said.err
+        assert home.settlement_key.exists()
+
+    @pytest.mark.parametrize("lost", ["identity_key", "settlement_key"])
+    def test_not_while_a_job_is_open_that_it_would_be_paid_by(
+        self, lost: str, nunet: Nunet, home: Paths
+    ) -> None:
+        nunet(*OFFER)
+        with Journal(home.journal, lambda: 0) as journal:
+            admit(journal)
+        getattr(home, lost).unlink()
+        said = nunet(*OFFER)
+        assert said.code == 2
+        assert "1 jobs are open, and are paid by the old" in said.err
+        assert not getattr(home, lost).exists()
+
+    def test_a_key_that_cannot_be_used_is_told_before_anything_is_written(
+        self, nunet: Nunet, home: Paths
+    ) -> None:
+        nunet(*OFFER)
+        written = home.config_file.read_text()
+        home.identity_key.write_text("no key")
+        assert nunet("onboard", "--cpu", "5000", "--ram", "2000").code == 2
+        assert nunet("onboard", "--dry-run").code == 2
+        assert home.config_file.read_text() == written
+
+
 class TestTheEngine:
     """A test container proves it before the machine goes online."""
 
@@ -590,6 +640,16 @@ class TestTheEngine:
         said = nunet(*OFFER)
         assert said.code == 6
         assert nothing_is_written(home)
+
+    def test_one_that_does_not_answer_is_told_before_anybody_is_asked(
+        self, nunet: Nunet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        away = EngineFacts(answers=False, problem="cannot reach Docker: no", cure="start it")
+        monkeypatch.setattr(onboarding, "take_fingerprint", lambda *_: fingerprint(engine=away))
+        monkeypatch.setattr(onboard.render, "can_ask", lambda: True)
+        said = nunet("onboard")
+        assert said == Said(6, "", "nunet: cannot reach Docker: no\n       start it\n")
+        assert nunet(*OFFER, "--no-start", "--yes").code == 0
 
     def test_settings_alone_need_none(self, nunet: Nunet, world: World) -> None:
         world.engine_away = True
@@ -687,6 +747,14 @@ class TestUnattended:
         assert nunet("onboard", "--yes").code == 0
         capacity = config.load(home.config_file).capacity
         assert (capacity.cpu_mhz, capacity.ram_mb) == (5000, 4000)
+
+    def test_yes_offers_no_more_than_the_machine_still_has(
+        self, nunet: Nunet, home: Paths, world: World
+    ) -> None:
+        nunet("onboard", "--cpu", "4000", "--ram", "7000")
+        world.ram_mb = 5000
+        assert nunet("onboard", "--yes").code == 0
+        assert config.load(home.config_file).capacity.ram_mb == 4500
 
     def test_yes_keeps_what_was_offered_before(self, nunet: Nunet, home: Paths) -> None:
         nunet(*OFFER)

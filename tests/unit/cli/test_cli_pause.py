@@ -67,6 +67,15 @@ def test_a_pause_that_cannot_be_lifted_is_one_line(nunet: Nunet, onboarded: Path
     )
 
 
+def test_settings_that_cannot_be_used_do_not_keep_their_owner_from_pausing(
+    nunet: Nunet, onboarded: Paths
+) -> None:
+    onboarded.config_file.write_text("[wallet\n")
+    assert nunet("pause").code == 0
+    assert read_pause(onboarded.pause_file, NOW_S) is not None
+    assert nunet("resume").code == 0
+
+
 @pytest.mark.parametrize("command", ["pause", "resume"])
 def test_a_machine_that_is_not_onboarded_exits_3(command: str, nunet: Nunet, home: Paths) -> None:
     assert nunet(command).code == 3

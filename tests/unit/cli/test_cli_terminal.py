@@ -81,10 +81,10 @@ def test_an_answer_is_offered_and_an_empty_one_is_half(
 
 
 def test_no_leaves_nothing_behind(tmp_path: Path, rate: tuple[str, ...]) -> None:
-    at = Terminal(tmp_path / "home", "onboard", "--cpu", "1000", *rate)
+    at = Terminal(tmp_path / "home", "onboard", "--no-start", "--cpu", "1000", *rate)
     at.answer("MB of RAM to offer", "")
     at.answer("Cardano address", "")
-    at.answer("Write this and start? [y/N]", "n")
+    at.answer("Write this? [y/N]", "n")
     assert at.ended() == 2
     assert "nothing was changed" in at.said
     assert not (tmp_path / "home").exists()

@@ -113,7 +113,7 @@ def test_an_odd_value_is_left_out_and_the_rest_kept(
 def test_an_answer_that_names_no_version_is_no_engine(info: object) -> None:
     facts = facts_of(info, VERSION)
     assert not facts.answers
-    assert "docker info" in facts.problem
+    assert "docker info" in facts.cure
 
 
 JSON = st.recursive(
@@ -155,15 +155,15 @@ def test_the_way_in_which_docker_is_away_has_its_cure(
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/docker")
     wrapped = nested(requests.exceptions.ConnectionError(), ProtocolError(), error)
-    problem = docker_problem(wrapped, "/run/docker.sock", 5)
+    problem, todo = docker_problem(wrapped, "/run/docker.sock", 5)
     assert cause in problem
-    assert cure in problem
+    assert cure in todo
     assert "/run/docker.sock" in problem
 
 
 def test_a_read_that_times_out_is_told_with_its_time() -> None:
     inner = ReadTimeoutError(None, "/info", "Read timed out.")  # type: ignore[arg-type]
-    problem = docker_problem(requests.exceptions.ReadTimeout(inner), "/run/docker.sock", 7)
+    problem, _ = docker_problem(requests.exceptions.ReadTimeout(inner), "/run/docker.sock", 7)
     assert "within 7 s" in problem
 
 
@@ -171,14 +171,14 @@ def test_an_engine_that_is_not_installed_is_to_be_installed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    problem = docker_problem(nested(FileNotFoundError(2, "none")), "/run/docker.sock", 5)
+    problem, _ = docker_problem(nested(FileNotFoundError(2, "none")), "/run/docker.sock", 5)
     assert "not installed" in problem
 
 
 def test_errors_that_hold_each_other_are_looked_at_once() -> None:
     one, other = OSError("one"), OSError("other")
     one.__cause__, other.__cause__ = other, one
-    assert docker_problem(one, "x", 5).startswith("cannot reach Docker at x: one")
+    assert docker_problem(one, "x", 5)[0].startswith("cannot reach Docker at x: one")
 
 
 def test_the_facts_of_an_engine_cost_nothing_until_they_are_read() -> None:

@@ -190,3 +190,16 @@ def test_a_pause_beyond_the_calendar_is_one_without_an_end(machine: Machine) -> 
     hold = machine.availability().hold(MONDAY_NOON_S)
     assert hold is not None
     assert hold.note == "paused by its owner; to go on: nunet resume"
+
+
+def test_a_pause_file_that_cannot_be_read_just_now_changes_nothing(machine: Machine) -> None:
+    """As when no file can be opened any more: nobody paused, and nobody resumed."""
+    asked = machine.availability()
+    machine.pause_file.mkdir()
+    assert machine.code(asked) is None
+    machine.pause_file.rmdir()
+    write_pause(machine.pause_file, Pause(0))
+    assert machine.code(asked) is HoldCode.PAUSED
+    machine.pause_file.unlink()
+    machine.pause_file.mkdir()
+    assert machine.code(asked) is HoldCode.PAUSED

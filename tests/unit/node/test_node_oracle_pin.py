@@ -11,7 +11,7 @@ import pytest
 from nunet_dms.config import OracleConfig
 from nunet_dms.errors import UsageError, VerificationError
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.oracle_pin import check_oracle, pinned_network_id, pinned_oracle
+from nunet_dms.node.oracle_pin import check_oracle, pinned_network_id, pinned_oracle, trusted_key
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol.keys import SigningKey
 from tests.unit.node.conftest import World
@@ -86,3 +86,41 @@ def test_without_a_journal_that_can_be_read_no_network_is_known(
     if content is not None:
         path.write_bytes(content)
     assert pinned_network_id(path, ANYBODY) is None
+
+
+def test_another_address_is_another_oracle_and_is_pinned_at_first_contact(
+    world: World, journal: Journal
+) -> None:
+    check_oracle(world.info, ANYBODY, journal)
+    elsewhere = replace(ANYBODY, url="https://other.example")
+    assert trusted_key(elsewhere, journal) == ""
+    other = replace(world.info, ticket_key=SigningKey.generate().public)
+    assert check_oracle(other, elsewhere, journal) == other
+    assert trusted_key(elsewhere, journal) == other.ticket_key
+    third = replace(world.info, ticket_key=SigningKey.generate().public)
+    with pytest.raises(VerificationError, match="the journal pins"):
+        check_oracle(third, elsewhere, journal)
+
+
+def test_another_address_is_not_taken_while_jobs_of_the_former_are_open(
+    world: World, journal: Journal, admit: Callable[..., JobRow]
+) -> None:
+    check_oracle(world.info, ANYBODY, journal)
+    admit()
+    elsewhere = replace(ANYBODY, url="https://other.example")
+    other = replace(world.info, ticket_key=SigningKey.generate().public)
+    with pytest.raises(UsageError, match="1 jobs of the former are open"):
+        check_oracle(other, elsewhere, journal)
+
+
+def test_an_oracle_that_moved_is_known_by_its_key_and_then_by_its_address(
+    world: World, journal: Journal, admit: Callable[..., JobRow]
+) -> None:
+    check_oracle(world.info, ANYBODY, journal)
+    admit()
+    elsewhere = replace(ANYBODY, url="https://moved.example")
+    assert check_oracle(world.info, elsewhere, journal) == world.info
+    assert trusted_key(elsewhere, journal) == world.info.ticket_key
+    other = replace(world.info, ticket_key=SigningKey.generate().public)
+    with pytest.raises(VerificationError, match="the journal pins"):
+        check_oracle(other, elsewhere, journal)

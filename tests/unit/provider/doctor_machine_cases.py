@@ -161,9 +161,9 @@ ENGINE = (
     Case(
         "engine.answers",
         ERROR,
-        engine(answers=False, problem="cannot reach Docker: no permission for /x; join docker"),
+        engine(answers=False, problem="cannot reach Docker: no permission for /x", cure="join"),
         "no permission for /x",
-        "join docker",
+        "join",
         ExitCode.UNREACHABLE,
     ),
     Case(

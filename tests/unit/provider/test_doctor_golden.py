@@ -22,7 +22,7 @@ from tests.unit.machine.golden import NAMES, machine
 from tests.unit.machine_world import MACHINE
 
 OK, NOTE, WARNING, ERROR = Severity
-AWAY = EngineFacts(answers=False, problem="cannot reach Docker: it is away; start it")
+AWAY = EngineFacts(answers=False, problem="cannot reach Docker: it is away", cure="start it")
 
 
 @pytest.fixture(autouse=True)
