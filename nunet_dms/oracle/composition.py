@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from threading import BoundedSemaphore
 
 from nunet_dms.cardano.chain.backend import ChainBackend
 from nunet_dms.cardano.chain.devnet import Devnet
 from nunet_dms.cardano.network import DEVNET, Network
 from nunet_dms.errors import ConfigError
-from nunet_dms.oracle import speed
 from nunet_dms.oracle.blobs import BlobStore
 from nunet_dms.oracle.config import OracleConfig, OracleKeys, read_keys
 from nunet_dms.oracle.notifier import Notifier
+from nunet_dms.oracle.speed import Places
 from nunet_dms.oracle.store import Store
 
 
@@ -30,8 +29,7 @@ class Oracle:
     store: Store
     blobs: BlobStore
     notifier: Notifier
-    speed_places: BoundedSemaphore
-    """For transfers of the speed test, see `speed`."""
+    speed_places: Places
     clock: Callable[[], float]
     """Unix seconds."""
 
@@ -68,6 +66,6 @@ def open_oracle(config: OracleConfig, clock: Callable[[], float]) -> Oracle:
         store=Store.open(config.database),
         blobs=BlobStore(config.blobs),
         notifier=Notifier(),
-        speed_places=speed.places(),
+        speed_places=Places(),
         clock=clock,
     )

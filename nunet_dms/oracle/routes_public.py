@@ -70,7 +70,8 @@ async def speed_down(request: Request, size: SpeedBytes) -> Response:
 async def speed_up(request: Request) -> Response:
     """Take and drop a body, to measure a line with; says how many bytes came."""
     body = within(request, SPEED_MAX_BYTES)
-    return answer(await speed.take(body, oracle_of(request).speed_places))
+    client = speed.client_of(request.scope)
+    return answer(await speed.take(body, oracle_of(request).speed_places, client))
 
 
 @router.post("/v1/challenges", openapi_extra=shapes(ChallengeRequest, Challenge))

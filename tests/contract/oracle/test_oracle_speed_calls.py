@@ -38,23 +38,27 @@ def upload(http: OracleHttp, content: bytes) -> int:
     return http.put("/v1/speed", content, Taken).taken_bytes
 
 
+def slow_reader(world: World, address: str) -> socket.socket:
+    """Ask for more than fits into any buffer, from this address, and read only how it begins."""
+    server = (urlsplit(world.url).hostname, urlsplit(world.url).port)
+    line = socket.create_connection(server, source_address=(address, 0))
+    line.sendall(f"GET /v1/speed?bytes={SPEED_MAX_BYTES} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert line.recv(12) == b"HTTP/1.1 200"
+    return line
+
+
 @contextmanager
 def taken(world: World, places: int) -> Iterator[None]:
-    """Hold so many places of the Oracle, as transfers under way do."""
+    """Hold so many places of the Oracle, each by a transfer from an address of its own."""
     with ExitStack() as stack:
-        for _ in range(places):
-            assert world.oracle.speed_places.acquire(blocking=False)
-            stack.callback(world.oracle.speed_places.release)
+        for number in range(places):
+            stack.enter_context(slow_reader(world, f"127.0.0.{number + 2}"))
         yield
 
 
 def is_free(world: World) -> bool:
     """Whether every place is free."""
-    places = world.oracle.speed_places
-    held = [place for place in range(speed.AT_ONCE_MAX) if places.acquire(blocking=False)]
-    for _ in held:
-        places.release()
-    return len(held) == speed.AT_ONCE_MAX
+    return world.oracle.speed_places.free == speed.AT_ONCE_MAX
 
 
 def wait_until_free(world: World) -> None:
@@ -109,11 +113,8 @@ def test_an_upload_over_the_bound_is_refused(world: World, stranger: OracleHttp)
 def test_beyond_a_few_at_once_the_oracle_is_busy_and_only_for_now(
     world: World, stranger: OracleHttp
 ) -> None:
-    # A place is given back after the answer: the next caller may come before that.
     with taken(world, speed.AT_ONCE_MAX - 1):
         assert len(download(stranger, 5)) == 5
-    wait_until_free(world)
-    with taken(world, speed.AT_ONCE_MAX - 1):
         assert upload(stranger, b"12345") == 5
     wait_until_free(world)
     with taken(world, speed.AT_ONCE_MAX):
@@ -123,16 +124,34 @@ def test_beyond_a_few_at_once_the_oracle_is_busy_and_only_for_now(
             assert (answer.status_code, code) == (429, "busy")
         with pytest.raises(OracleUnreachableError, match="try again later"):
             measure(stranger)
+    wait_until_free(world)
     assert len(download(stranger, 5)) == 5
+
+
+def test_one_address_holds_one_place_and_the_others_stay_free(
+    world: World, stranger: OracleHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "TURN_WAIT_S", 0.1)
+    with slow_reader(world, "127.0.0.1"):
+        for _ in range(speed.AT_ONCE_MAX):
+            with pytest.raises(OracleUnreachableError, match="from your address is under way"):
+                measure(stranger)
+        with slow_reader(world, "127.0.0.2"):
+            assert world.oracle.speed_places.free == speed.AT_ONCE_MAX - 2
+    wait_until_free(world)
+
+
+def test_who_hangs_up_may_come_again_at_once(world: World, stranger: OracleHttp) -> None:
+    for _ in range(20):
+        slow_reader(world, "127.0.0.1").close()
+        assert upload(stranger, b"12345") == 5
 
 
 def test_who_reads_nothing_gives_its_place_back_in_time(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speed, "TRANSFER_MAX_S", 0.2)
-    with socket.create_connection((urlsplit(world.url).hostname, urlsplit(world.url).port)) as line:
-        line.sendall(f"GET /v1/speed?bytes={SPEED_MAX_BYTES} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert line.recv(12) == b"HTTP/1.1 200"
+    with slow_reader(world, "127.0.0.1"):
         assert not is_free(world)
         wait_until_free(world)
 
