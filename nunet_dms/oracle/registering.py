@@ -27,7 +27,8 @@ def register(oracle: Oracle, node_id: str, sealed: Sealed) -> Done:
     """Take a node's registration, or what changed in it.
 
     Raises VerificationError for a foreign or broken one, RefusedError `stale_registration` for
-    one older than ours, and `jobs_open` for another settlement key or wallet while jobs are open.
+    one older than ours, and `jobs_open` for another settlement key while jobs are open. Another
+    wallet is paid from the next job on: those that are open have theirs in their requests.
     """
     if node_id_of(sealed.public_key) != node_id:
         raise RefusedError("foreign_key", "cannot register: the key is not this node's")

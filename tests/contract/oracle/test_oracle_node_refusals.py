@@ -55,6 +55,7 @@ def test_the_settlement_key_stays_while_jobs_are_open(
     with refused(world, "jobs_open"):
         node.register(settlement_key_hash="11" * 28)
     node.register(platform="upgraded")
+    node.register(wallet=PaymentKey.generate().address(0).bech32)
 
 
 def test_another_node_s_calls_are_refused(
