@@ -22,7 +22,7 @@ from nunet_dms.errors import (
 )
 from nunet_dms.machine.fingerprint import Fingerprint, take_fingerprint, verdicts
 from nunet_dms.machine.requirements import Figure, Level, Profile, Verdict
-from nunet_dms.node.pause import lift_pause
+from nunet_dms.node.pause import lift_pause, read_pause
 from nunet_dms.node.proof import Proof, prove_engine
 from nunet_dms.node.speed_file import write_speed
 from nunet_dms.paths import Paths
@@ -220,7 +220,9 @@ def write(where: Paths, decided: Plan) -> None:
     if decided.survey.found.speed is not None:
         write_speed(where.speed_file, decided.survey.found.speed)
     config.save(where.config_file, decided.settings)
-    lift_pause(where.pause_file)
+    pause = read_pause(where.pause_file, time())
+    if pause is not None and pause.offboarding:  # any other is its owner's, and stays
+        lift_pause(where.pause_file)
 
 
 def settings_before(where: Paths) -> Config | None:

@@ -22,7 +22,7 @@ from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.machine.network import SpeedFacts
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.pause import Pause, write_pause
+from nunet_dms.node.pause import Pause, read_pause, write_pause
 from nunet_dms.node.proof import Proof
 from nunet_dms.node.proof_values import ProofCheck
 from nunet_dms.node.speed_file import read_speed
@@ -785,6 +785,15 @@ class TestUnattended:
         write_pause(home.pause_file, Pause(0, offboarding=True))
         assert nunet(*OFFER).code == 0
         assert not home.pause_file.exists()
+
+    @pytest.mark.parametrize("pause", [Pause(0), Pause(0, until_s=2**40)])
+    def test_onboarding_again_leaves_the_owner_s_own_pause(
+        self, pause: Pause, nunet: Nunet, home: Paths
+    ) -> None:
+        assert nunet(*OFFER).code == 0
+        write_pause(home.pause_file, pause)
+        assert nunet(*OFFER).code == 0
+        assert read_pause(home.pause_file, 1) == pause
 
 
 def test_no_secret_is_said(nunet: Nunet, home: Paths) -> None:
