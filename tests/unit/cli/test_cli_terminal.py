@@ -13,11 +13,16 @@ import pytest
 
 from nunet_dms import config
 from nunet_dms.machine.cpu import read_cpu
+from nunet_dms.machine.disk import read_disk
+from nunet_dms.machine.fingerprint import WSL
 from nunet_dms.machine.memory import read_memory
+from nunet_dms.machine.requirements import Figures, Profile, judge
+from nunet_dms.machine.virtualization import read_virtualization
 from nunet_dms.paths import resolve
 
 NUNET = Path(sys.prefix, "bin", "nunet")
 ANSWER_MAX_S = 60
+FAST_ENOUGH_MHZ = 4000
 CLOSED_PORT = "http://127.0.0.1:1"
 
 
@@ -58,10 +63,24 @@ class Terminal:
         return bool(part)
 
 
+@pytest.fixture(autouse=True)
+def large_enough(tmp_path: Path) -> None:
+    """Skip where this very machine, which is onboarded here, is below the minimum."""
+    figures = Figures(
+        total_mhz=FAST_ENOUGH_MHZ,
+        ram_mb=read_memory().total_mb,
+        disk_free_mb=read_disk(tmp_path).free_mb,
+        down_kbps=None,
+        is_wsl=read_virtualization().kind in WSL,
+    )
+    if refusals := judge(figures, Profile.CPU).refusals:
+        pytest.skip(f"this machine cannot be onboarded: {'; '.join(refusals)}")
+
+
 @pytest.fixture
 def rate() -> tuple[str, ...]:
     """The option that makes this machine fast enough, whatever its kernel says."""
-    return ("--core-mhz", str(-(-4000 // read_cpu().cores)))
+    return ("--core-mhz", str(-(-FAST_ENOUGH_MHZ // read_cpu().cores)))
 
 
 def test_an_answer_is_offered_and_an_empty_one_is_half(
