@@ -11,11 +11,9 @@ import typer
 
 from nunet_dms.cli import render
 from nunet_dms.errors import ExitCode, UsageError
-from nunet_dms.machine.gpu import Gpu, GpuFacts, GpuProcess, read_gpus
+from nunet_dms.machine.gpu import Gpu, GpuFacts, GpuProcess, name_processes, read_gpus
 
 WATCH_EVERY_S = 2.0
-PROCESSES_SHOWN = 3
-"""In the table; all of them are in the JSON."""
 UNKNOWN = "-"
 NOT_SOLD = "GPU jobs are not sold yet: this is what the machine has, not what it offers"
 
@@ -141,11 +139,8 @@ def _with(number: int | None, unit: str) -> str:
 
 
 def _processes(processes: tuple[GpuProcess, ...] | None) -> str:
-    if not processes:
-        return UNKNOWN if processes is None else "none"
-    shown = [f"{each.name or '?'} ({each.pid})" for each in processes[:PROCESSES_SHOWN]]
-    more = len(processes) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    """Name a few; all of them are in the JSON."""
+    return UNKNOWN if processes is None else name_processes(processes) or "none"
 
 
 def _details(gpu: Gpu) -> Iterator[str]:

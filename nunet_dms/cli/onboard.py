@@ -10,6 +10,7 @@ import typer
 
 from nunet_dms import paths
 from nunet_dms.cli import render
+from nunet_dms.cli.contact import ORACLE_VARIABLE
 from nunet_dms.cli.verdict_view import VerdictFacts, verdict_facts, verdict_parts
 from nunet_dms.cli.worker import Started, start_worker, started_lines, stop_worker
 from nunet_dms.errors import ExitCode, MalformedError, UsageError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from nunet_dms.config import Config
     from nunet_dms.provider.onboarding import Plan, Survey, Wish
 
-ORACLE_VARIABLE = "NUNET_ORACLE"
 TRIES = 3
 """Of one question, before giving up on its answer."""
 

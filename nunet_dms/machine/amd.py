@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 
 from nunet_dms.machine.gpu import Gpu, GpuFacts, GpuHealth
-from nunet_dms.machine.kernelfile import read_text
-from nunet_dms.machine.pci import AMD, PASSED_THROUGH, PciCard, card_name, display_cards, entries
+from nunet_dms.machine.kernelfile import names_in, read_line, read_number, read_text
+from nunet_dms.machine.pci import AMD, PASSED_THROUGH, PciCard, card_name, display_cards
 
 DRIVER = "amdgpu"
-VALUE_MAX_BYTES = 4096
-"""Of one file of sysfs: a page."""
+COUNTS_MAX_BYTES = 4096
+"""Of the file with the memory errors: a page, as every file of sysfs."""
 MIB = 1024 * 1024
 
 _UNIQUE_ID = re.compile(r"(?:0x)?([0-9a-f]{1,16})", re.IGNORECASE)
@@ -28,7 +28,7 @@ def read_amd(root: Path) -> GpuFacts:
     driven = [card for card in cards if card.driver == DRIVER]
     # `radeon` and others drive cards that are too old to compute: no GPU, and nothing to mend
     problems = [problem for card in cards if (problem := _problem(card))]
-    version = _value(root / "sys/module/amdgpu/version")  # ROCm's own module has one
+    version = read_line(root / "sys/module/amdgpu/version")  # ROCm's own module has one
     driver = f"{DRIVER} {version}".rstrip()
     gpus = [_gpu(root, index, card, driver) for index, card in enumerate(driven)]
     return GpuFacts(tuple(gpus), tuple(problems))
@@ -50,14 +50,14 @@ def _problem(card: PciCard) -> str:
 
 def _gpu(root: Path, index: int, card: PciCard, driver: str) -> Gpu:
     device = root / "sys/bus/pci/devices" / card.address
-    total = _number(device / "mem_info_vram_total")
-    used = _number(device / "mem_info_vram_used")
-    busy = _number(device / "gpu_busy_percent")
+    total = read_number(device / "mem_info_vram_total")
+    used = read_number(device / "mem_info_vram_used")
+    busy = read_number(device / "gpu_busy_percent")
     health, faults = _health(device, total)
     return Gpu(
         vendor="amd",
         index=index,
-        name=_value(device / "product_name") or card_name(root, card.ids) or f"AMD {card.ids}",
+        name=read_line(device / "product_name") or card_name(root, card.ids) or f"AMD {card.ids}",
         uuid=_uuid(device),
         pci=card.address,
         driver=driver,
@@ -76,7 +76,7 @@ def _health(device: Path, total: int | None) -> tuple[GpuHealth, tuple[str, ...]
     if total is None:
         why = "its driver tells no memory size; see: sudo dmesg | grep amdgpu"
         return GpuHealth.UNKNOWN, (why,)
-    counted = _UNCORRECTABLE.search(read_text(device / "ras/umc_err_count", VALUE_MAX_BYTES))
+    counted = _UNCORRECTABLE.search(read_text(device / "ras/umc_err_count", COUNTS_MAX_BYTES))
     if counted and int(counted[1]):
         why = f"{int(counted[1])} uncorrectable memory errors since the driver was loaded: reboot"
         return GpuHealth.DEGRADED, (why,)
@@ -85,24 +85,14 @@ def _health(device: Path, total: int | None) -> tuple[GpuHealth, tuple[str, ...]
 
 def _uuid(device: Path) -> str:
     """Return the id as ROCm writes it; many consumer cards have none."""
-    found = _UNIQUE_ID.fullmatch(_value(device / "unique_id"))
+    found = _UNIQUE_ID.fullmatch(read_line(device / "unique_id"))
     return f"GPU-{int(found[1], 16):016x}" if found and int(found[1], 16) else ""
 
 
 def _sensor(device: Path, names: tuple[str, ...], per_unit: int) -> int | None:
     """Return the first sensor of these names that tells a number, in whole units (hwmon)."""
-    for folder in entries(device / "hwmon"):
+    for sensor in names_in(device / "hwmon"):
         for name in names:
-            if (raw := _number(folder / name)) is not None:
+            if (raw := read_number(device / "hwmon" / sensor / name)) is not None:
                 return round(raw / per_unit)
     return None
-
-
-def _number(path: Path) -> int | None:
-    text = _value(path)
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
-
-
-def _value(path: Path) -> str:
-    """Return what one file of sysfs holds, without the newline."""
-    return read_text(path, VALUE_MAX_BYTES).strip()

@@ -12,7 +12,6 @@ from nunet_dms.machine.nvidia_toolkit import read_toolkit
 
 TIMEOUT_S = 5
 """Of all questions to the daemon together; one takes about 10 ms, on a busy disk a second."""
-MIB = 1024 * 1024
 TEXT_MAX_CHARACTERS = 300
 """Of one text of the daemon's."""
 LIST_MAX = 50
@@ -23,9 +22,8 @@ LIST_MAX = 50
 class EngineFacts:
     """What the Docker engine says of itself; None and empty mean: could not be found out.
 
-    `problem` tells why it does not answer, `cure` what to do. `memory_mb` is in MiB.
-    `nvidia_toolkit` is the version of the NVIDIA container toolkit: empty when it tells none, None
-    where there is none.
+    `problem` tells why it does not answer, `cure` what to do. `nvidia_toolkit` is the version of
+    the NVIDIA container toolkit: empty when it tells none, None where there is none.
     """
 
     answers: bool
@@ -36,7 +34,6 @@ class EngineFacts:
     cgroup_version: int | None = None
     cgroup_driver: str = ""
     storage_driver: str = ""
-    backing_filesystem: str = ""
     root_dir: str = ""
     runtimes: tuple[str, ...] = ()
     default_runtime: str = ""
@@ -45,8 +42,6 @@ class EngineFacts:
     security_options: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     rootless: bool = False
-    cpus: int | None = None
-    memory_mb: int | None = None
 
 
 def read_engine(timeout_s: int = TIMEOUT_S) -> EngineFacts:
@@ -93,7 +88,6 @@ def facts_of(info: object, version: object) -> EngineFacts:
     security = _texts(info.get("SecurityOptions"))
     cgroup = _text(info, "CgroupVersion")
     live_restore = info.get("LiveRestoreEnabled")
-    memory = _whole(info, "MemTotal")
     return EngineFacts(
         answers=True,
         version=name,
@@ -101,7 +95,6 @@ def facts_of(info: object, version: object) -> EngineFacts:
         cgroup_version=int(cgroup) if cgroup in {"1", "2"} else None,
         cgroup_driver=_text(info, "CgroupDriver"),
         storage_driver=_text(info, "Driver"),
-        backing_filesystem=_backing_filesystem(info.get("DriverStatus")),
         root_dir=_text(info, "DockerRootDir"),
         runtimes=tuple(sorted(_texts(runtimes))),
         default_runtime=_text(info, "DefaultRuntime"),
@@ -109,27 +102,12 @@ def facts_of(info: object, version: object) -> EngineFacts:
         security_options=security,
         warnings=_texts(info.get("Warnings")),
         rootless=any(option.split(",")[0] == "name=rootless" for option in security),
-        cpus=_whole(info, "NCPU"),
-        memory_mb=None if memory is None else memory // MIB,
     )
-
-
-def _backing_filesystem(status: object) -> str:
-    """Find the file system below the storage driver in its list of pairs (name, value)."""
-    for pair in status if isinstance(status, list) else ():
-        if isinstance(pair, list) and len(pair) == 2 and pair[0] == "Backing Filesystem":
-            return pair[1][:TEXT_MAX_CHARACTERS] if isinstance(pair[1], str) else ""
-    return ""
 
 
 def _text(answer: object, key: str) -> str:
     value = answer.get(key) if isinstance(answer, dict) else None
     return value[:TEXT_MAX_CHARACTERS] if isinstance(value, str) else ""
-
-
-def _whole(answer: dict[object, object], key: str) -> int | None:
-    value = answer.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _texts(value: object) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
+PROCESSES_SHOWN = 3
+"""In one line of text."""
+
 
 class GpuHealth(str, Enum):
     """Whether a job may be trusted to a GPU; the values travel in the node's registration."""
@@ -37,6 +40,13 @@ class GpuProcess:
     name: str
     """As the kernel has it (proc(5), comm); empty if it is not to be seen from here."""
     vram_mb: int | None
+
+
+def name_processes(processes: tuple[GpuProcess, ...]) -> str:
+    """Name the first few processes with their ids, and say how many more there are."""
+    shown = [f"{each.name or '?'} ({each.pid})" for each in processes[:PROCESSES_SHOWN]]
+    more = len(processes) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nunet_dms.machine.gpu import Gpu, GpuFacts, GpuHealth
-from nunet_dms.machine.kernelfile import read_text
+from nunet_dms.machine.kernelfile import names_in, read_text
 from nunet_dms.machine.nvml_process import WSL_LIBRARIES, NvmlAnswer, ask_nvml
-from nunet_dms.machine.pci import NVIDIA, PASSED_THROUGH, PciCard, display_cards, entries
+from nunet_dms.machine.pci import NVIDIA, PASSED_THROUGH, PciCard, display_cards
 from nunet_dms.machine.xid import NEED_RESET, OFF_THE_BUS, read_xids
 
 DRIVER = "nvidia"
@@ -60,12 +60,12 @@ def read_nvidia(root: Path) -> GpuFacts:
 
 def _driver_shows(root: Path) -> bool:
     """Say whether there is a sign of the driver though no card shows, as in WSL 2."""
-    if entries(root / "proc/driver/nvidia"):
+    if names_in(root / "proc/driver/nvidia"):
         return True
     return any(
-        path.name in {"nvidiactl", "libnvidia-ml.so.1"}
+        name in {"nvidiactl", "libnvidia-ml.so.1"}
         for folder in (root / "dev", root / WSL_LIBRARIES)
-        for path in entries(folder)
+        for name in names_in(folder)
     )
 
 
@@ -145,9 +145,8 @@ def _identified(root: Path, gpus: Sequence[Gpu]) -> list[Gpu]:
     nobody knows which is which.
     """
     told = {gpu.pci for gpu in gpus}
-    folders = [
-        folder for folder in entries(root / "proc/driver/nvidia/gpus") if folder.name not in told
-    ]
+    cards = root / "proc/driver/nvidia/gpus"
+    folders = [cards / address for address in names_in(cards) if address not in told]
     nameless = [gpu.index for gpu in gpus if not gpu.pci]
     if len(folders) != len(nameless):
         return list(gpus)

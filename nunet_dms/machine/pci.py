@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from nunet_dms.machine.kernelfile import read_text
+from nunet_dms.machine.kernelfile import names_in, read_line, read_text
 
 NVIDIA = "10de"
 AMD = "1002"
 PASSED_THROUGH = frozenset({"vfio-pci", "pci-stub", "xen-pciback"})
 """Drivers that keep a card for virtual machines."""
 
-_DISPLAY_CLASS = re.compile(r"0x03[0-9a-f]{4}\s*")  # PCI code and ID assignment, base class 3
-_NUMBER = re.compile(r"0x([0-9a-f]{4})\s*")
+_DISPLAY_CLASS = re.compile(r"0x03[0-9a-f]{4}")  # PCI code and ID assignment, base class 3
+_ID = re.compile(r"0x([0-9a-f]{4})")
 _DRIVER = re.compile(r"^DRIVER=(\S+)$", re.MULTILINE)
 _NAME_FILES = ("usr/share/misc/pci.ids", "usr/share/hwdata/pci.ids")
 
@@ -39,22 +39,16 @@ def display_cards(root: Path, vendor: str) -> tuple[PciCard, ...]:
     Virtual functions are left out: they are parts of a card, for virtual machines.
     """
     found = []
-    for folder in entries(root / "sys/bus/pci/devices"):
-        if _number(folder / "vendor") != vendor or read_text(folder / "physfn/vendor"):
+    devices = root / "sys/bus/pci/devices"
+    for address in names_in(devices):
+        folder = devices / address
+        if _id_in(folder / "vendor") != vendor or read_line(folder / "physfn/vendor"):
             continue
-        if _DISPLAY_CLASS.fullmatch(read_text(folder / "class")):
+        if _DISPLAY_CLASS.fullmatch(read_line(folder / "class")):
             driver = _DRIVER.search(read_text(folder / "uevent"))
-            ids = f"{vendor}:{_number(folder / 'device') or '????'}"
-            found.append(PciCard(folder.name, ids, driver[1] if driver else ""))
+            ids = f"{vendor}:{_id_in(folder / 'device') or '????'}"
+            found.append(PciCard(address, ids, driver[1] if driver else ""))
     return tuple(found)
-
-
-def entries(folder: Path) -> list[Path]:
-    """Return what a folder holds, by name; nothing if it may not be read."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
 
 
 def card_name(root: Path, ids: str) -> str:
@@ -72,7 +66,7 @@ def card_name(root: Path, ids: str) -> str:
     return ""
 
 
-def _number(path: Path) -> str:
+def _id_in(path: Path) -> str:
     """Return the four digits of a file that holds `0x10de`; empty if it does not."""
-    found = _NUMBER.fullmatch(read_text(path))
+    found = _ID.fullmatch(read_line(path))
     return found[1] if found else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nunet_dms.machine.gpu import Gpu, GpuHealth
+from nunet_dms.machine.gpu import Gpu, GpuHealth, name_processes
 from nunet_dms.machine.nvidia_toolkit import toolkit_problem
 from nunet_dms.machine.virtualization import Kind
 from nunet_dms.provider.doctor.check import NOTE, WARNING, Check
@@ -12,7 +12,6 @@ from nunet_dms.provider.doctor.patient import Patient
 TOOLKIT_PAGE = "docs.nvidia.com/datacenter/cloud-native/container-toolkit"
 AGAIN = "do as it says, then: nunet gpu status"
 """Each problem and fault of a card comes with its cure."""
-PROCESSES_SHOWN = 3
 
 
 def _driver(patient: Patient) -> Answer:
@@ -63,7 +62,7 @@ def _in_use(patient: Patient) -> Answer:
     if not used:
         return fine("no process is seen to use a GPU")
     return note(
-        "; ".join(f"{_name(gpu)} is used by {_processes(gpu)}" for gpu in used),
+        "; ".join(f"{_name(gpu)} is used by {name_processes(gpu.processes or ())}" for gpu in used),
         "what they hold of its memory is not there for jobs",
         "nunet gpu status",
     )
@@ -75,13 +74,6 @@ def _name(gpu: Gpu) -> str:
 
 def _faults(gpu: Gpu) -> str:
     return ", ".join(gpu.faults) or "its driver does not say why"
-
-
-def _processes(gpu: Gpu) -> str:
-    known = gpu.processes or ()
-    names = [f"{each.name or 'process'} ({each.pid})" for each in known[:PROCESSES_SHOWN]]
-    more = len(known) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 CHECKS = (

@@ -58,6 +58,7 @@ def test_a_card_is_told_whole(tmp_path: Path) -> None:
     ("files", "changes"),
     [
         ({f"{DEVICE}/product_name": "Instinct MI210\n"}, {"name": "Instinct MI210"}),
+        ({f"{DEVICE}/product_name": "M\x1b" + "I" * 500}, {"name": "M " + "I" * 198}),
         ({"usr/share/misc/pci.ids": ""}, {"name": "AMD 1002:744c"}),
         (
             {
