@@ -1,47 +1,75 @@
-"""Meeting the Oracle while onboarding: who it is, which key to pin, how fast the line is."""
+"""Meeting the Oracle: who it is, which key to pin, how fast the line is, what its clock says."""
 
 from __future__ import annotations
 
+import io
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 
 from nunet_dms import config
 from nunet_dms.config import Config, OracleConfig, PriceConfig
-from nunet_dms.errors import RefusedError, UnreachableError, VerificationError
+from nunet_dms.errors import (
+    MalformedError,
+    RefusedError,
+    UnreachableError,
+    VerificationError,
+)
 from nunet_dms.machine.network import SpeedFacts
 from nunet_dms.oracle_http import OracleHttp
 from nunet_dms.oracle_speed import measure
+from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import fingerprint_of
 
 FIRST_CONTACT_TIMEOUT_S = 3
 """An Oracle need not be up yet while a machine is onboarded."""
+ANSWER_MAX_BYTES = 64 * 1024
+"""Of its own words: they have about 600. So short an answer cannot be drawn out by a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What an Oracle said of itself, or why it said nothing."""
+    """What an Oracle said of itself, or why it said nothing.
+
+    `ahead_s`: by how many seconds our clock is ahead of its own; None where it does not tell.
+    """
 
     url: str
-    info: OracleInfo | None
+    info: OracleInfo | None = None
     problem: str = ""
+    ahead_s: int | None = None
 
 
-def ask_oracle(url: str) -> Contact:
-    """Ask the Oracle who it is, briefly; raises UsageError for what is no URL of an Oracle."""
+def ask_oracle(url: str, clock: Callable[[], float] = time.time) -> Contact:
+    """Ask the Oracle who it is, for 3 s of silence and 5 s to connect at most.
+
+    Raises UsageError for what is no URL of an Oracle, RefusedError where it does not tell.
+    """
+    body = io.BytesIO()
     try:
         with OracleHttp(url) as http:
-            info = http.call(
-                "GET",
-                "/v1/oracle",
-                None,
-                OracleInfo,
-                timeout_s=FIRST_CONTACT_TIMEOUT_S,
-                public=True,
+            asked_s = clock()
+            headers = http.get_bytes(
+                "/v1/oracle", to=body, limit=ANSWER_MAX_BYTES, timeout_s=FIRST_CONTACT_TIMEOUT_S
             )
+            answered_s = clock()
+        info = strict.decode(OracleInfo, body.getvalue())
+    except MalformedError as error:
+        return Contact(url, problem=f"what answers at {url} is no Oracle: {error}")
     except UnreachableError as error:
-        return Contact(url, None, str(error))
-    return Contact(url, info)
+        return Contact(url, problem=str(error))
+    return Contact(url, info, "", _ahead_s(headers.get("Date", ""), asked_s, answered_s))
+
+
+def _ahead_s(date: str, asked_s: float, answered_s: float) -> int | None:
+    """Hold our time halfway between question and answer against the header (RFC 9110, 6.6.1)."""
+    try:
+        theirs_s = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return round((asked_s + answered_s) / 2 - theirs_s)
 
 
 def measure_line(url: str) -> tuple[SpeedFacts | None, str]:

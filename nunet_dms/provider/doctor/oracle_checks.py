@@ -8,8 +8,8 @@ from nunet_dms.node.admission import CLOCK_SKEW_S
 from nunet_dms.protocol.keys import fingerprint_of
 from nunet_dms.provider.doctor.check import ERROR, NOTE, WARNING, Check, oracle_answers
 from nunet_dms.provider.doctor.findings import Answer, error, fine, note, warning
-from nunet_dms.provider.doctor.oracle_word import OracleWord
 from nunet_dms.provider.doctor.patient import Patient
+from nunet_dms.provider.first_contact import Contact
 
 CLOCK_WARN_S = CLOCK_SKEW_S // 2
 """From here on it is told; beyond CLOCK_SKEW_S a node takes a fresh ticket for one from the future,
@@ -18,7 +18,7 @@ HOST_KEEPS_TIME = frozenset({Kind.VM, Kind.WSL1, Kind.WSL2, Kind.CONTAINER})
 
 
 def _answers(patient: Patient) -> Answer:
-    word = patient.oracle or OracleWord("")
+    word = patient.oracle or Contact("")
     if word.info is not None:
         return fine(f"the Oracle at {word.url} answers ({word.info.network})")
     if patient.config.settings is None:

@@ -21,9 +21,9 @@ from nunet_dms.paths import Paths, Scope, resolve
 from nunet_dms.provider.doctor.clock import ClockFacts, read_clock
 from nunet_dms.provider.doctor.files import OwnFiles, read_own_files
 from nunet_dms.provider.doctor.old_dms import OldDmsFacts, read_old_dms
-from nunet_dms.provider.doctor.oracle_word import OracleWord, ask_oracle
 from nunet_dms.provider.doctor.user import UserFacts, read_user
 from nunet_dms.provider.doctor.worker_word import WorkerWord, read_worker_word
+from nunet_dms.provider.first_contact import Contact, ask_oracle
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Patient:
     config: SettingsFacts
     is_other_scope_onboarded: bool
     """Whether the system's scope is onboarded, while another one was asked about."""
-    oracle: OracleWord | None
+    oracle: Contact | None
     """None while the settings cannot be read: nobody knows which Oracle it is."""
     worker: WorkerWord
     proof: ProofFacts | None
@@ -115,12 +115,15 @@ def _is_other_scope_onboarded(where: Paths, root: Path) -> bool:
     return system != where and is_there(root / system.config_file.relative_to("/"))
 
 
-def _ask_oracle(settings: SettingsFacts, url: str) -> OracleWord | None:
+def _ask_oracle(settings: SettingsFacts, url: str) -> Contact | None:
     if settings.problem:
         return None
-    if settings.settings is not None:
-        return ask_oracle(settings.settings.oracle.url)
-    return ask_oracle(url or config.DEFAULT_ORACLE_URL)
+    known = settings.settings.oracle.url if settings.settings else url
+    known = known or config.DEFAULT_ORACLE_URL
+    try:
+        return ask_oracle(known)
+    except NunetError as error:  # no URL, or one at which something else answers
+        return Contact(known, problem=str(error))
 
 
 def _images_disk(root_dir: str) -> DiskFacts:

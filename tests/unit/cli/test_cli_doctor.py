@@ -14,8 +14,8 @@ from nunet_dms.machine import fingerprint
 from nunet_dms.machine.engine import EngineFacts
 from nunet_dms.paths import Paths
 from nunet_dms.provider.doctor import patient as doctor_patient
-from nunet_dms.provider.doctor.oracle_word import OracleWord
 from nunet_dms.provider.doctor.patient import Patient
+from nunet_dms.provider.first_contact import Contact
 from tests.unit.provider.doctor_changes import Change, all_of, engine, oracle, row, worker
 from tests.unit.provider.doctor_machine_cases import MACHINE_CASES
 from tests.unit.provider.doctor_node_cases import NODE_CASES
@@ -173,7 +173,7 @@ def test_it_runs_on_this_machine_as_it_is_before_onboarding_and_writes_nothing(
 ) -> None:
     away = EngineFacts(answers=False, problem="cannot reach Docker: away", cure="start it")
     monkeypatch.setattr(fingerprint, "read_engine", lambda: away)
-    monkeypatch.setattr(doctor_patient, "ask_oracle", lambda url: OracleWord(url, problem="away"))
+    monkeypatch.setattr(doctor_patient, "ask_oracle", lambda url: Contact(url, problem="away"))
     said = nunet("doctor", "--json")
     findings = {each["id"]: each for each in json.loads(said.out)["findings"]}
     assert findings["engine.answers"]["cure"] == "start it"

@@ -12,8 +12,8 @@ from nunet_dms.machine.systemd import SystemdFacts
 from nunet_dms.machine.virtualization import Kind, VirtualizationFacts
 from nunet_dms.provider.doctor.findings import Severity
 from nunet_dms.provider.doctor.old_dms import OldDmsFacts
-from nunet_dms.provider.doctor.oracle_word import OracleWord
 from nunet_dms.provider.doctor.patient import Patient, SettingsFacts
+from nunet_dms.provider.first_contact import Contact
 from tests.unit.machine_world import CARD
 from tests.unit.provider.doctor_world import (
     INFO,
@@ -87,7 +87,7 @@ def worker(**facts: object) -> Change:
 
 def oracle(**facts: object) -> Change:
     def change(before: Patient) -> Patient:
-        word = before.oracle or OracleWord(URL, INFO)
+        word = before.oracle or Contact(URL, INFO)
         return replace(before, oracle=replace(word, **facts))  # type: ignore[arg-type]
 
     return change

@@ -15,10 +15,10 @@ from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.provider.doctor.clock import ClockFacts
 from nunet_dms.provider.doctor.files import FileFacts, KeyFacts, OwnFiles
 from nunet_dms.provider.doctor.old_dms import OldDmsFacts
-from nunet_dms.provider.doctor.oracle_word import OracleWord
 from nunet_dms.provider.doctor.patient import Patient, ProofFacts, SettingsFacts
 from nunet_dms.provider.doctor.user import UserFacts
 from nunet_dms.provider.doctor.worker_word import WorkerWord
+from nunet_dms.provider.first_contact import Contact
 from tests.unit.machine_world import TAKEN_S, fingerprint
 
 UID = 1000
@@ -72,7 +72,7 @@ def well() -> Patient:
         files=own_files(),
         config=SettingsFacts(SETTINGS),
         is_other_scope_onboarded=False,
-        oracle=OracleWord(URL, INFO, ahead_s=0),
+        oracle=Contact(URL, INFO, ahead_s=0),
         worker=WorkerWord(ROW.pid, ROW, KEY),
         proof=ProofFacts((LIMITED,)),
     )

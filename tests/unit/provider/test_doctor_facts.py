@@ -12,20 +12,20 @@ from types import MappingProxyType
 import pytest
 
 from nunet_dms.cardano.keys import PaymentKey, write_key_file
-from nunet_dms.errors import UnreachableError
+from nunet_dms.errors import RefusedError, UnreachableError, UsageError
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.lock import WorkerLock
 from nunet_dms.paths import Paths
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.keys import SigningKey, write_signing_key
-from nunet_dms.provider.doctor import oracle_word
+from nunet_dms.provider import first_contact
 from nunet_dms.provider.doctor.clock import ClockFacts, largest_error_us, read_clock
 from nunet_dms.provider.doctor.files import FileFacts, KeyFacts, read_file, read_own_files
 from nunet_dms.provider.doctor.listeners import Listener, read_listeners
 from nunet_dms.provider.doctor.old_dms import OldDmsFacts, read_old_dms
-from nunet_dms.provider.doctor.oracle_word import OracleWord, ask_oracle
 from nunet_dms.provider.doctor.user import UserFacts, read_user
 from nunet_dms.provider.doctor.worker_word import WorkerWord, read_worker_word
+from nunet_dms.provider.first_contact import Contact, ask_oracle
 from tests.unit.provider.doctor_world import INFO, KEY, ROW, URL
 
 PASSWD = """\
@@ -324,22 +324,32 @@ class Line:
 def test_the_oracle_s_clock_is_read_from_its_answer(
     date: str, ahead_s: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle_word, "OracleHttp", Line)
+    monkeypatch.setattr(first_contact, "OracleHttp", Line)
     monkeypatch.setattr(Line, "body", strict.encode(INFO))
     monkeypatch.setattr(Line, "headers", {"Date": date})
     times = iter((999.0, 1001.0))
-    assert ask_oracle(URL, lambda: next(times)) == OracleWord(URL, INFO, "", ahead_s)
+    assert ask_oracle(URL, lambda: next(times)) == Contact(URL, INFO, "", ahead_s)
 
 
 def test_an_oracle_that_is_away_or_none_at_all_is_a_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(oracle_word, "OracleHttp", Line)
+    monkeypatch.setattr(first_contact, "OracleHttp", Line)
     monkeypatch.setattr(Line, "body", b"<html>")
     assert ask_oracle(URL).problem.startswith(f"what answers at {URL} is no Oracle: ")
     monkeypatch.setattr(Line, "error", UnreachableError("cannot reach it"))
-    assert ask_oracle(URL) == OracleWord(URL, None, "cannot reach it")
+    assert ask_oracle(URL) == Contact(URL, None, "cannot reach it")
 
 
-def test_a_url_of_no_oracle_is_a_problem_and_raises_nothing() -> None:
-    assert "it must be https" in ask_oracle("http://far.example").problem
+def test_an_oracle_that_does_not_tell_who_it_is_has_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(first_contact, "OracleHttp", Line)
+    monkeypatch.setattr(Line, "error", RefusedError("not_found", "cannot answer: not found"))
+    with pytest.raises(RefusedError):
+        ask_oracle(URL)
+
+
+def test_what_is_no_url_of_an_oracle_is_not_asked() -> None:
+    with pytest.raises(UsageError, match="it must be https"):
+        ask_oracle("http://far.example")

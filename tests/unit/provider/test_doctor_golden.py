@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from nunet_dms.config import DEFAULT_ORACLE_URL
-from nunet_dms.errors import EngineUnreachableError, ExitCode, NunetError
+from nunet_dms.errors import (
+    EngineUnreachableError,
+    ExitCode,
+    NunetError,
+    RefusedError,
+    UsageError,
+)
 from nunet_dms.machine import fingerprint
 from nunet_dms.machine.engine import EngineFacts
 from nunet_dms.node.proof import Proof
@@ -16,8 +22,8 @@ from nunet_dms.paths import Paths
 from nunet_dms.provider.doctor import patient as doctor_patient
 from nunet_dms.provider.doctor.checks import diagnose
 from nunet_dms.provider.doctor.findings import Finding, Severity
-from nunet_dms.provider.doctor.oracle_word import OracleWord
 from nunet_dms.provider.doctor.patient import ProofFacts, examine
+from nunet_dms.provider.first_contact import Contact
 from tests.unit.machine.golden import NAMES, machine
 from tests.unit.machine_world import MACHINE
 
@@ -30,9 +36,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """No engine and no Oracle answers; returns which Oracles were asked."""
     urls: list[str] = []
 
-    def ask(url: str) -> OracleWord:
+    def ask(url: str) -> Contact:
         urls.append(url)
-        return OracleWord(url, None, "nothing listens there")
+        return Contact(url, None, "nothing listens there")
 
     monkeypatch.setattr(fingerprint, "read_engine", lambda: AWAY)
     monkeypatch.setattr(doctor_patient, "ask_oracle", ask)
@@ -105,6 +111,21 @@ def test_the_whole_machine_s_settings_are_seen_from_a_user_s_scope(
     (root / "etc/nunet-dms").mkdir(parents=True)
     (root / "etc/nunet-dms/config.toml").touch()
     assert examine(where, root=root).is_other_scope_onboarded
+
+
+@pytest.mark.parametrize(
+    "error",
+    [UsageError("cannot use the Oracle URL 'x'"), RefusedError("not_found", "cannot answer")],
+)
+def test_an_oracle_that_cannot_be_asked_or_does_not_tell_is_a_problem(
+    error: NunetError, root: Path, where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_url: str) -> Contact:
+        raise error
+
+    monkeypatch.setattr(doctor_patient, "ask_oracle", refuse)
+    oracle = examine(where, "https://mine.example", root=root).oracle
+    assert oracle == Contact("https://mine.example", problem=str(error))
 
 
 def test_settings_that_cannot_be_used_are_named_and_no_oracle_is_guessed(

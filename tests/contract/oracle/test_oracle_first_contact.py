@@ -1,4 +1,4 @@
-"""What the doctor asks of an Oracle: of one that answers, of one that hangs, of none."""
+"""What a provider asks of an Oracle at first contact: of one that answers, that hangs, of none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from oracle_world import World
 
-from nunet_dms.provider.doctor import oracle_word
-from nunet_dms.provider.doctor.oracle_word import ask_oracle
+from nunet_dms.provider import first_contact
+from nunet_dms.provider.first_contact import ask_oracle
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_an_oracle_tells_who_it_is_and_its_clock(world: World) -> None:
 def test_an_oracle_that_hangs_is_given_up(
     silent: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oracle_word, "FIRST_CONTACT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(first_contact, "FIRST_CONTACT_TIMEOUT_S", 0.1)
     word = ask_oracle(url_of(silent))
     assert word.info is None
     assert word.problem == (
