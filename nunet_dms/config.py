@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from nunet_dms.config_file import (
+    MEND,
     Line,
     Section,
     Value,
@@ -181,9 +182,7 @@ def loads(text: str, source: str) -> Config:
         for name, kind in SECTIONS.items()
     }
     if problems:
-        raise ConfigError(
-            f"cannot use {source}: " + "; ".join(problems), hint="to correct it: nunet config edit"
-        )
+        raise ConfigError(f"cannot use {source}: " + "; ".join(problems), hint=MEND)
     return Config(**sections)
 
 

@@ -16,6 +16,7 @@ from nunet_dms.wholefile import write_whole
 CONFIG_MAX_BYTES = 64 * 1024
 """Of config.toml; ours has about 3 KB with its comments. A worker that starts again takes it
 along in its environment, where a text may have 128 KiB (execve(2): MAX_ARG_STRLEN)."""
+MEND = "to correct it: nunet config edit"
 CONFIG_MODE = 0o640
 """No secret is in it, but an address and a price are nobody else's business."""
 _KEY = re.compile(r"[ \t]*[\w\"'.-]+[ \t]*=")
@@ -63,11 +64,13 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     if len(content) > CONFIG_MAX_BYTES:
-        raise ConfigError(f"cannot use {path}: it has over {CONFIG_MAX_BYTES} bytes")
+        raise ConfigError(f"cannot use {path}: it has over {CONFIG_MAX_BYTES} bytes", hint=MEND)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot use {path}: byte {error.start} is not UTF-8") from None
+        raise ConfigError(
+            f"cannot use {path}: byte {error.start} is not UTF-8", hint=MEND
+        ) from None
 
 
 def read_tree(text: str, source: str) -> dict[str, Any]:
@@ -81,7 +84,7 @@ def read_tree(text: str, source: str) -> dict[str, Any]:
 
         return tomlkit.parse(text).unwrap()
     except ValueError as error:
-        raise ConfigError(f"cannot use {source}: it is not TOML: {error}") from error
+        raise ConfigError(f"cannot use {source}: it is not TOML: {error}", hint=MEND) from error
 
 
 def write_sections(path: Path, header: tuple[str, ...], sections: tuple[Section, ...]) -> None:

@@ -20,6 +20,7 @@ OTHERS = 0o077
 OTHERS_WRITE = 0o002
 """Bits of a mode: everything for group and others; writing for everybody."""
 AS_OWNER = "as the user that it belongs to (the whole machine's: sudo nunet doctor)"
+COPY = "put your copy back there"
 WALLET = "nunet config set wallet.address ADDR"
 
 
@@ -30,7 +31,7 @@ def _settings(patient: Patient) -> Answer:
             settings.problem,
             "the worker does not start with settings that it cannot use, and one that runs goes"
             " by the old ones",
-            settings.cure or AS_OWNER,
+            settings.cure or "nunet config edit",
             ExitCode.USAGE,
         )
     return fine(f"the settings in {patient.where.config_file} can be used")
@@ -80,23 +81,33 @@ def _config_file(patient: Patient) -> Answer:
 
 
 def _identity(patient: Patient) -> Answer:
-    return _key(patient.files.identity, "identity key", "with it the node proves who it is")
+    return _key(
+        patient, patient.files.identity, "identity key", "with it the node proves who it is"
+    )
 
 
 def _settlement(patient: Patient) -> Answer:
-    return _key(patient.files.settlement, "settlement key", "without it no job is paid out")
+    return _key(
+        patient, patient.files.settlement, "settlement key", "without it no job is paid out"
+    )
 
 
-def _key(key: KeyFacts, name: str, why: str) -> Answer:
+def _key_cure(patient: Patient, key: KeyFacts) -> str:
+    """A key that another user owns is theirs to look at; any other is broken."""
+    is_ours = patient.files.state_dir.owner_uid in {None, patient.user.uid}
+    return f"{COPY} ({key.path})" if is_ours else AS_OWNER
+
+
+def _key(patient: Patient, key: KeyFacts, name: str, why: str) -> Answer:
     if not key.there:
         return error(
             f"the {name} {key.path} is missing",
             why,
-            "put your copy back there; without one, as a new node: nunet onboard",
+            f"{COPY}; without one, as a new node, once no job is open: nunet onboard",
             ExitCode.USAGE,
         )
     if key.problem:
-        return error(key.problem, why, key.cure or AS_OWNER, ExitCode.USAGE)
+        return error(key.problem, why, key.cure or _key_cure(patient, key), ExitCode.USAGE)
     return fine(f"the {name} can be used, and by its owner alone")
 
 
@@ -106,7 +117,7 @@ def _wallet(patient: Patient) -> Answer:
     if not key.there:
         return fine("the wallet's key is kept elsewhere")
     if key.problem:
-        return error(key.problem, why, key.cure or AS_OWNER, ExitCode.USAGE)
+        return error(key.problem, why, key.cure or _key_cure(patient, key), ExitCode.USAGE)
     try:
         payee = (parse_address(address).payment_hash or b"").hex()
     except MalformedError:

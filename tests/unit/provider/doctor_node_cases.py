@@ -97,7 +97,7 @@ FILES = (
         for facts, words, cure in (
             ({"there": False}, "is missing", "nunet onboard"),
             ({"problem": "cannot read: open", "cure": "chmod 600 it"}, "open", "chmod 600 it"),
-            ({"problem": "cannot read: denied"}, "denied", "sudo nunet doctor"),
+            ({"problem": "cannot read: denied"}, "denied", "put your copy back there"),
         )
     ),
     Case(
