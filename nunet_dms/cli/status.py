@@ -221,18 +221,12 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
 
 
 def free_of(offered: CapacityConfig, seen: Seen) -> Capacity:
-    """Return what the next job may have: of what is offered, or of what the machine still has.
-
-    Never below zero, should less be sold than is running.
-    """
-    row, reserved = seen.row, seen.reserved
+    """Return what the next job may have: of what is offered, or of what the machine still has."""
+    row = seen.row
     cpu_mhz = row.sold_cpu_mhz if row and row.sold_cpu_mhz else offered.cpu_mhz
     ram_mb = row.sold_ram_mb if row and row.sold_ram_mb else offered.ram_mb
-    return Capacity(
-        max(0, min(cpu_mhz, offered.cpu_mhz) - reserved.cpu_mhz),
-        max(0, min(ram_mb, offered.ram_mb) - reserved.ram_mb),
-        max(0, offered.disk_mb - reserved.disk_mb),
-    )
+    sold = Capacity(min(cpu_mhz, offered.cpu_mhz), min(ram_mb, offered.ram_mb), offered.disk_mb)
+    return sold.less(seen.reserved)
 
 
 def _lines(status: Status) -> tuple[str, ...]:

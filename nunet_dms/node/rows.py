@@ -132,6 +132,14 @@ class Capacity:
     ram_mb: int
     disk_mb: int
 
+    def less(self, used: Capacity) -> Capacity:
+        """Return what is left; nothing, should more be used than there is."""
+        return Capacity(
+            max(0, self.cpu_mhz - used.cpu_mhz),
+            max(0, self.ram_mb - used.ram_mb),
+            max(0, self.disk_mb - used.disk_mb),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:

@@ -32,7 +32,7 @@ from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.oracle_pin import check_oracle, trusted_key
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
-from nunet_dms.node.rows import NOT_YET, OK, Capacity, MissedRow, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, MissedRow, WorkerRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
@@ -236,20 +236,12 @@ class Worker:
             self._lookout.sampled(value)
 
     def _heartbeat(self) -> Heartbeat:
-        free = self._free()
+        free = self._lookout.capacity.less(self._deps.journal.reserved())
         return Heartbeat(
             holding=tuple(row.job_id for row in self._runner.rows()),
             accepting=self._takes_jobs,
             free_cpu_mhz=free.cpu_mhz,
             free_ram_mb=free.ram_mb,
-        )
-
-    def _free(self) -> Capacity:
-        total, used = self._lookout.capacity, self._deps.journal.reserved()
-        return Capacity(
-            max(total.cpu_mhz - used.cpu_mhz, 0),
-            max(total.ram_mb - used.ram_mb, 0),
-            max(total.disk_mb - used.disk_mb, 0),
         )
 
     @property
