@@ -92,7 +92,7 @@ def test_the_json_is_the_same_facts_under_a_schema(
 @pytest.mark.parametrize(
     ("changes", "code", "line"),
     [
-        ({}, 0, f"ok: worker {os.getpid()} runs 0 jobs, 0 reports wait"),
+        ({}, 0, "ok: worker {pid} runs 0 jobs, 0 reports wait"),
         ({"oracle_state": "down"}, 6, "Oracle: down"),
         ({"engine_state": "no\nsocket\x1b"}, 6, "container engine: no\\nsocket\\x1b"),
         ({"engine_state": "down", "ready": False}, 6, "container engine: down"),
@@ -104,7 +104,7 @@ def test_the_json_is_the_same_facts_under_a_schema(
         ({"accepting": False, "hold": "disk_low", "hold_note": "no room"}, 5,
          "no new jobs are taken: no room"),
         ({"accepting": False, "hold": "paused", "hold_note": "paused by its owner"}, 0,
-         f"ok: worker {os.getpid()} runs 0 jobs, 0 reports wait; paused by its owner"),
+         "ok: worker {pid} runs 0 jobs, 0 reports wait; paused by its owner"),
         ({"accepting": False, "hold": "off_hours", "hold_note": "shut", "oracle_state": "down"}, 6,
          "Oracle: down"),
         ({"pid": 1}, 5, "the worker is just starting"),
@@ -115,7 +115,7 @@ def test_check_is_one_line_and_status_ends_with_the_same_code(
     changes: dict[str, object], code: int, line: str, nunet: Nunet, journal: Journal
 ) -> None:
     journal.write_worker(word(**changes))
-    assert nunet("status", "--check") == Said(code, line + "\n", "")
+    assert nunet("status", "--check") == Said(code, line.format(pid=os.getpid()) + "\n", "")
     assert nunet("status").code == code
 
 
