@@ -107,17 +107,26 @@ class Availability:
         if seen.on_battery and not settings.on_battery:
             return Hold(HoldCode.ON_BATTERY, "on battery, and [availability] on_battery is false")
         if self._use.is_busy:
-            return Hold(
-                HoldCode.OWNER_BUSY,
-                f"other programs use {self._percent} % of the CPU, jobs are taken up to"
-                f" {settings.pause_above_percent} % ([availability] pause_above_percent)",
-            )
+            return Hold(HoldCode.OWNER_BUSY, self._busy_words(settings.pause_above_percent))
         if seen.disk_free_mb is not None and seen.disk_free_mb < DISK_FLOOR_MB:
             return Hold(
                 HoldCode.DISK_LOW,
                 f"{seen.disk_free_mb} MB of disk are free, {DISK_FLOOR_MB} MB are needed",
             )
         return None
+
+    def _busy_words(self, most_percent: int) -> str:
+        """Say what triggered the hold, or that it is about to end."""
+        if self._percent > most_percent:
+            return (
+                f"other programs use {self._percent} % of the CPU, jobs are taken up to"
+                f" {most_percent} % ([availability] pause_above_percent)"
+            )
+        calm_s = int(CALM_SAMPLES * SAMPLE_EVERY_S)
+        return (
+            f"other programs used more than {most_percent} % of the CPU, now it is"
+            f" {self._percent} %; jobs are taken again after {calm_s} s of that"
+        )
 
 
 def local_time(wall_s: float) -> datetime:

@@ -158,6 +158,13 @@ def test_the_hold_shows_the_figure_that_triggered_it(machine: Machine) -> None:
     hold = asked.hold(MONDAY_NOON_S + machine.now_s)
     assert hold is not None
     assert hold.note.startswith("other programs use 80 % of the CPU, jobs are taken up to 50 %")
+    machine.run(asked, busy=0.02)
+    calming = asked.hold(MONDAY_NOON_S + machine.now_s)
+    assert calming is not None
+    assert calming.note == (
+        "other programs used more than 50 % of the CPU, now it is 2 %;"
+        " jobs are taken again after 120 s of that"
+    )
 
 
 def test_without_a_threshold_the_owner_s_use_does_not_matter(machine: Machine) -> None:
