@@ -263,7 +263,8 @@ def _judged(decided: Plan, verdict: ExitCode) -> render.Shown:
     )
     tables = tuple(part for verdict in seen.verdicts for part in verdict_parts(verdict))
     word = "onboarded" if verdict is ExitCode.FINE else "refused"
-    why = (found.engine.problem,) if verdict is ExitCode.UNREACHABLE else ()
+    engine = found.engine
+    why = (f"{engine.problem}; {engine.cure}",) if verdict is ExitCode.UNREACHABLE else ()
     last = f"this machine would be {word}; nothing was written"
     text = (*tables, *why, last, *decided.words)
     return render.Shown("nunet.onboard.verdict/1", asdict(facts), text)

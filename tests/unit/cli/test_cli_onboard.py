@@ -701,14 +701,18 @@ class TestDryRun:
     def test_without_an_engine_it_would_not_go_online_and_exits_6(
         self, nunet: Nunet, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        away = fingerprint(engine=EngineFacts(answers=False, problem="cannot use Docker: none"))
+        away = fingerprint(
+            engine=EngineFacts(answers=False, problem="cannot use Docker: none", cure="start it")
+        )
         monkeypatch.setattr(onboarding, "take_fingerprint", lambda *_: away)
         said = nunet("onboard", "--dry-run", "--json")
         facts = json.loads(said.out)
         assert (said.code, facts["would_onboard"]) == (6, False)
         assert (facts["engine_version"], facts["engine_problem"]) == ("", "cannot use Docker: none")
         text = nunet("onboard", "--dry-run").out
-        assert "cannot use Docker: none\nthis machine would be refused; nothing was" in text
+        assert (
+            "cannot use Docker: none; start it\nthis machine would be refused; nothing was" in text
+        )
 
     def test_people_see_a_table_and_the_last_word(self, nunet: Nunet, world: World) -> None:
         world.info = INFO
