@@ -132,8 +132,9 @@ def in_background(world: World, node: Node, reason: Reason) -> Iterator[None]:
         try:
             while not stop.wait(0.05):
                 world.step(1)
-                with world.oracle.store.reading() as db:
-                    waiting = [row.job_id for row in db.exec_driver_sql("SELECT job_id FROM jobs")]
+                with world.oracle.store.reading() as db:  # a payment may need one more step
+                    offered = "SELECT job_id FROM jobs WHERE state = 'offered'"
+                    waiting = [row.job_id for row in db.exec_driver_sql(offered)]
                 if waiting:
                     run_job(world, node, waiting[0], reason)
                     return
