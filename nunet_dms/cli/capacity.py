@@ -67,6 +67,7 @@ class CapacityFacts:
     storage_driver: str
     runtimes: tuple[str, ...]
     default_runtime: str
+    security_options: tuple[str, ...]
     nvidia_toolkit: str | None
     down_kbps: int | None
     up_kbps: int | None
@@ -161,6 +162,7 @@ def _facts(
         storage_driver=found.engine.storage_driver,
         runtimes=found.engine.runtimes,
         default_runtime=found.engine.default_runtime,
+        security_options=found.engine.security_options,
         nvidia_toolkit=found.engine.nvidia_toolkit,
         down_kbps=speed.down_kbps if speed else None,
         up_kbps=speed.up_kbps if speed else None,

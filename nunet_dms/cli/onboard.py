@@ -140,10 +140,10 @@ def _need_numbers(wish: Wish) -> None:
     """Where nobody can be asked, what is missing is an error that says what to type."""
     if wish.offer.cpu_mhz is not None and wish.offer.ram_mb is not None:
         return
-    total_mhz, total_mb = read_cpu().total_mhz, read_memory().total_mb
-    half = ""
-    if total_mhz is not None and total_mb is not None:
-        half = f"half of this machine: --cpu {total_mhz // 2} --ram {total_mb // 2}; "
+    cpu, total_mb = read_cpu(), read_memory().total_mb
+    rate, half = wish.offer.core_mhz or cpu.core_mhz, ""
+    if rate is not None and total_mb is not None:
+        half = f"half of this machine: --cpu {cpu.cores * rate // 2} --ram {total_mb // 2}; "
     raise UsageError(
         "cannot onboard: --cpu and --ram are needed where nobody can be asked",
         hint=f"{half}to take half: --yes",
@@ -163,10 +163,10 @@ def _asked(where: paths.Paths, wish: Wish, seen: Survey) -> Wish:
         render.progress(f"              {room.ram_mb} MB RAM, {room.disk_free_mb} MB disk free")
         render.progress("what you offer is for jobs alone; the rest stays yours and is never sold")
     if offer.cpu_mhz is None:
-        question = _Question("MHz of CPU to offer", usual, now.cpu_mhz or 0, room.total_mhz)
+        question = _Question("MHz of CPU to offer", usual, now.cpu_mhz, room.total_mhz)
         offer = replace(offer, cpu_mhz=_number(question))
     if offer.ram_mb is None:
-        question = _Question("MB of RAM to offer", usual, now.ram_mb or 0, room.ram_mb)
+        question = _Question("MB of RAM to offer", usual, now.ram_mb, room.ram_mb)
         offer = replace(offer, ram_mb=_number(question))
     wallet = wish.wallet
     if not wallet and seen.before is None and not wallet_file(where).exists():

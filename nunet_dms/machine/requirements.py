@@ -137,19 +137,22 @@ class Verdict:
     obstacle: str = ""
     """What refuses it beside the figures; empty if nothing does."""
 
+    def at(self, *levels: Level) -> tuple[Judged, ...]:
+        """Return the rows that stand at one of these levels."""
+        return tuple(row for row in self.rows if row.level in levels)
+
     @property
     def refusals(self) -> tuple[str, ...]:
         """Everything that keeps the machine out, in words; empty if it may join."""
         return (
             *((self.obstacle,) if self.obstacle else ()),
-            *(str(row) for row in self.rows if row.level is Level.BELOW_MINIMUM),
+            *map(str, self.at(Level.BELOW_MINIMUM)),
         )
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is below the recommendation or could not be found out, in words."""
-        weak = (Level.BELOW_RECOMMENDED, Level.UNKNOWN)
-        return tuple(str(row) for row in self.rows if row.level in weak)
+        return tuple(map(str, self.at(Level.BELOW_RECOMMENDED, Level.UNKNOWN)))
 
     @property
     def word(self) -> str:

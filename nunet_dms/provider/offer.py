@@ -25,6 +25,14 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """How much of the CPU and of the RAM."""
+
+    cpu_mhz: int
+    ram_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """What this machine has: cores and the rate of one, RAM, and the disk that is free."""
 
@@ -69,11 +77,11 @@ def room_of(
     return Room(found.cpu.cores, rate, found.memory.total_mb, found.disk.free_mb, jobs_dir)
 
 
-def proposal(room: Room, kept: CapacityConfig | None) -> Wanted:
+def proposal(room: Room, kept: CapacityConfig | None) -> Share:
     """Return half of the machine, or what is offered now, as far as the machine still has it."""
     if kept is None:
-        return Wanted(room.total_mhz // 2, room.ram_mb // 2)
-    return Wanted(
+        return Share(room.total_mhz // 2, room.ram_mb // 2)
+    return Share(
         _within(kept.cpu_mhz, share_bounds(room.total_mhz)),
         _within(kept.ram_mb, share_bounds(room.ram_mb)),
     )
@@ -86,14 +94,14 @@ def _within(offered: int, bounds: tuple[int, int]) -> int:
 
 def checked_capacity(wanted: Wanted, room: Room, kept: CapacityConfig | None) -> CapacityConfig:
     """Hold what is offered against the machine; raises UsageError naming both bounds."""
-    half = proposal(room, kept)
-    cpu_mhz = half.cpu_mhz if wanted.cpu_mhz is None else wanted.cpu_mhz
-    ram_mb = half.ram_mb if wanted.ram_mb is None else wanted.ram_mb
-    check_share("--cpu", cpu_mhz or 0, room.total_mhz, f"MHz ({room.words})")
-    check_share("--ram", ram_mb or 0, room.ram_mb, "MB of RAM")
+    usual = proposal(room, kept)
+    cpu_mhz = usual.cpu_mhz if wanted.cpu_mhz is None else wanted.cpu_mhz
+    ram_mb = usual.ram_mb if wanted.ram_mb is None else wanted.ram_mb
+    check_share("--cpu", cpu_mhz, room.total_mhz, f"MHz ({room.words})")
+    check_share("--ram", ram_mb, room.ram_mb, "MB of RAM")
     return CapacityConfig(
-        cpu_mhz=cpu_mhz or 0,
-        ram_mb=ram_mb or 0,
+        cpu_mhz=cpu_mhz,
+        ram_mb=ram_mb,
         disk_mb=_disk_mb(wanted, room, kept),
         core_mhz=room.core_mhz,
     )

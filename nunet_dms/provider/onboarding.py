@@ -76,14 +76,14 @@ class Survey:
     verdicts: tuple[Verdict, ...]
 
     @property
+    def for_cpu_jobs(self) -> Verdict:
+        """The verdict that decides whether this machine may join."""
+        return next(each for each in self.verdicts if each.profile is Profile.CPU)
+
+    @property
     def refusals(self) -> tuple[str, ...]:
         """Why this machine may not join at all; empty if it may."""
-        return tuple(
-            text
-            for verdict in self.verdicts
-            if verdict.profile is Profile.CPU
-            for text in verdict.refusals
-        )
+        return self.for_cpu_jobs.refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +144,10 @@ def refuse_unfit(seen: Survey) -> None:
     """Raise CapacityError, with the cures, for a machine below the minimum."""
     if not seen.refusals:
         return
-    short = [
-        row.requirement.figure
-        for verdict in seen.verdicts
-        if verdict.profile is Profile.CPU
-        for row in verdict.rows
-        if row.level is Level.BELOW_MINIMUM
-    ]
+    short = seen.for_cpu_jobs.at(Level.BELOW_MINIMUM)
     raise CapacityError(
         "cannot onboard this machine: " + "; ".join(seen.refusals),
-        hint="\n       ".join(CURES[figure] for figure in short),
+        hint="\n       ".join(CURES[row.requirement.figure] for row in short),
     )
 
 

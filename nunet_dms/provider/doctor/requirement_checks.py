@@ -23,11 +23,11 @@ WHY_UNKNOWN = "what cannot be found out refuses nobody, and recommends nobody"
 
 def _cpu_jobs(patient: Patient) -> Answer:
     verdict = _verdict(patient, Profile.CPU)
-    if refused := _rows(verdict, Level.BELOW_MINIMUM):
+    if refused := verdict.at(Level.BELOW_MINIMUM):
         return error(_words(refused), WHY_REFUSED, _cures(refused), ExitCode.NO_CAPACITY)
-    if weak := _rows(verdict, Level.BELOW_RECOMMENDED):
+    if weak := verdict.at(Level.BELOW_RECOMMENDED):
         return warning(_words(weak), WHY_WARNED, _cures(weak))
-    if unknown := _rows(verdict, Level.UNKNOWN):
+    if unknown := verdict.at(Level.UNKNOWN):
         return note(_words(unknown), WHY_UNKNOWN, _cures(unknown))
     return fine("the machine has all that is recommended for jobs on the CPU")
 
@@ -38,11 +38,11 @@ def _gpu_jobs(patient: Patient) -> Answer:
     verdict = _verdict(patient, Profile.GPU)
     if verdict.obstacle:
         return note(verdict.obstacle, "the GPU earns nothing; jobs on the CPU are not affected")
-    if refused := _rows(verdict, Level.BELOW_MINIMUM):
+    if refused := verdict.at(Level.BELOW_MINIMUM):
         return warning(
             _words(refused), "below the minimum, jobs on a GPU are not taken", _cures(refused)
         )
-    if weak := _rows(verdict, Level.BELOW_RECOMMENDED, Level.UNKNOWN):
+    if weak := verdict.at(Level.BELOW_RECOMMENDED, Level.UNKNOWN):
         return note(_words(weak), WHY_WARNED, _cures(weak))
     return fine("the machine has all that is recommended for jobs on a GPU")
 
@@ -73,15 +73,11 @@ def _verdict(patient: Patient, profile: Profile) -> Verdict:
     return next(verdict for verdict in judged if verdict.profile is profile)
 
 
-def _rows(verdict: Verdict, *levels: Level) -> list[Judged]:
-    return [row for row in verdict.rows if row.level in levels]
-
-
-def _words(rows: list[Judged]) -> str:
+def _words(rows: tuple[Judged, ...]) -> str:
     return "; ".join(map(str, rows))
 
 
-def _cures(rows: list[Judged]) -> str:
+def _cures(rows: tuple[Judged, ...]) -> str:
     cures = {**CURES, **CURES_HERE}
     return "; ".join(cures[row.requirement.figure] for row in rows)
 
