@@ -23,7 +23,8 @@ from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX, OracleInfo
 from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement
-from nunet_dms.protocol.report import Reason, Receipt, Verdict
+from nunet_dms.protocol.receipt import Receipt
+from nunet_dms.protocol.report import Reason, Verdict
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.wholefile import write_whole
 

@@ -12,7 +12,8 @@ from nunet_dms.errors import VerificationError
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol.node import Cosignature, Settlement
-from nunet_dms.protocol.report import Reason, Receipt, Verdict, provider_share
+from nunet_dms.protocol.receipt import Receipt
+from nunet_dms.protocol.report import Reason, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
 
 METERING_TOLERANCE_MS = 5_000

@@ -25,7 +25,7 @@ from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
 from nunet_dms.protocol.node import Cosignature, Settlement
 from nunet_dms.protocol.quote import JobRequest
-from nunet_dms.protocol.report import Receipt
+from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Domain, Sealed, seal
 from nunet_dms.protocol.submission import JobState
 

@@ -1,4 +1,4 @@
-"""How a job ended: reasons, the node's report, the Oracle's verdict, the receipt."""
+"""How a job ended: reasons, the node's report, the Oracle's verdict."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -9,16 +9,12 @@ from nunet_dms.protocol.bounds import (
     Hex16,
     Hex28,
     Hex32,
-    HexBytes,
     PositiveAmount,
     Range,
     ShortText,
     UnixMillis,
     UnixSeconds,
 )
-from nunet_dms.protocol.job import JobSpec
-from nunet_dms.protocol.quote import JobRequest
-from nunet_dms.protocol.signing import Sealed
 
 
 class Reason(str, Enum):
@@ -105,23 +101,8 @@ class Verdict:
     provider_amount: Amount
     requester_amount: Amount
     issued_s: UnixSeconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """One record from payment to payout, linked by hashes, that either side can check offline."""
-
-    version: Literal[1] = 1
-    job_id: Hex16
-    spec: JobSpec
-    request: JobRequest
-    request_cose_sign1: HexBytes
-    request_cose_key: HexBytes
-    payment_tx: HexBytes
-    payment_tx_id: Hex32
-    ticket: Sealed | None
-    report: Sealed | None
-    verdict: Sealed
-    settlement_tx: HexBytes
-    settlement_tx_id: Hex32
-    settled_height: Annotated[int, Range(0, 2**40)]
+    revises: Hex32 | None = None
+    """Digest of the sealed verdict that this one replaces; an operator may revise once."""
+    revised_percent: Annotated[int, Range(0, 100)] | None = None
+    """The provider's share of the price that the operator set; only in a revision."""
+    revised_why: ShortText = ""

@@ -22,6 +22,7 @@ class Domain(str, Enum):
     TICKET = "ticket"
     REPORT = "report"
     VERDICT = "verdict"
+    OBJECTION = "objection"
     RECEIPT = "receipt"
 
 

@@ -33,7 +33,7 @@ from nunet_dms.protocol.api import (
 from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest
 from nunet_dms.protocol.node import Cosignature, MissingBlobs, Settlement
 from nunet_dms.protocol.quote import Quote
-from nunet_dms.protocol.report import Receipt
+from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import JobList, JobState, JobView, QuoteRequest
 from nunet_dms.requester import ending, pay

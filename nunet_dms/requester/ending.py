@@ -11,7 +11,8 @@ from nunet_dms.errors import VerificationError
 from nunet_dms.protocol.keys import node_id_of
 from nunet_dms.protocol.node import Settlement
 from nunet_dms.protocol.quote import JobRequest
-from nunet_dms.protocol.report import Receipt, Report, Verdict, provider_share
+from nunet_dms.protocol.receipt import Receipt
+from nunet_dms.protocol.report import Report, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
 from nunet_dms.requester.records import SubmissionRecord
 

@@ -24,7 +24,8 @@ from nunet_dms.protocol.api import (
 from nunet_dms.protocol.chain import TransactionBody, TransactionId
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.node import Inbox, Refusal, Settlement
-from nunet_dms.protocol.report import Reason, Receipt
+from nunet_dms.protocol.receipt import Receipt
+from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.signing import Domain, open_sealed
 from nunet_dms.protocol.submission import JobList, JobState
 from nunet_dms.protocol.ticket import open_ticket
