@@ -27,7 +27,7 @@ def quote_facts(checked: CheckedQuote) -> dict[str, object]:
 
 def quote_lines(checked: CheckedQuote) -> tuple[str, ...]:
     """Return a quote line by line, the sum last."""
-    from nunet_dms.requester.amount import (  # noqa: PLC0415 - loaded with the rest of requester
+    from nunet_dms.protocol.amount import (  # noqa: PLC0415 - loaded with the rest of requester
         LOVELACE_DECIMALS,
         show_amount,
     )

@@ -33,7 +33,7 @@ def show(name: str = NAME, as_json: bool = JSON) -> None:
 def balance(name: str = NAME, oracle: str = ORACLE, as_json: bool = JSON) -> None:
     """Show what a wallet holds, as the Oracle's ledger has it."""
     from nunet_dms.cardano.value import AssetId  # noqa: PLC0415 - nacl
-    from nunet_dms.requester.amount import LOVELACE_DECIMALS, show_amount  # noqa: PLC0415 - lazy
+    from nunet_dms.protocol.amount import LOVELACE_DECIMALS, show_amount  # noqa: PLC0415 - lazy
     from nunet_dms.requester.ledger import Ledger  # noqa: PLC0415 - requests, here only
     from nunet_dms.requester.wallet import open_wallet  # noqa: PLC0415 - nacl
 
