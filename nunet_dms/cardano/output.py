@@ -94,20 +94,20 @@ def read_value(cursor: Cursor) -> Value:
     if cursor.major() == UNSIGNED:
         return Value(cursor.unsigned())
     is_open = cursor.enter(2)
-    value = Value(cursor.unsigned(), tuple(_read_assets(cursor, 0, MAX_UNSIGNED).items()))
+    value = Value(cursor.unsigned(), _read_assets(cursor, 0, MAX_UNSIGNED))
     cursor.leave(is_open)
     return value
 
 
 def read_mint(cursor: Cursor) -> tuple[tuple[AssetId, int], ...]:
     """Read what is minted and, with amounts below zero, burnt; raises MalformedError."""
-    return Value(0, tuple(_read_assets(cursor, MIN_MINTED, MAX_MINTED).items())).assets
+    return _read_assets(cursor, MIN_MINTED, MAX_MINTED)
 
 
-def _read_assets(cursor: Cursor, least: int, most: int) -> dict[AssetId, int]:
-    """Read the nested map of policy, name and amount; refuses repeated keys.
+def _read_assets(cursor: Cursor, least: int, most: int) -> tuple[tuple[AssetId, int], ...]:
+    """Read the nested map of policy, name and amount, sorted; refuses repeated keys.
 
-    Mary to Babbage let amounts of zero and policies without a name pass: they are named.
+    Amounts of zero and policies without a name, which Mary to Babbage let pass, are left out.
     """
     amounts: dict[AssetId, int] = {}
     policies = set()
@@ -130,7 +130,7 @@ def _read_assets(cursor: Cursor, least: int, most: int) -> dict[AssetId, int]:
             cursor.unjudged.add("empty_policy")
     if 0 in amounts.values():
         cursor.unjudged.add("zero_amount")
-    return amounts
+    return tuple(sorted([item for item in amounts.items() if item[1]]))
 
 
 def _read_array_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:

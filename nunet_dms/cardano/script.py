@@ -16,6 +16,7 @@ MAX_SCRIPT_DEPTH = 16
 
 SIGNATURE, ALL, ANY, AT_LEAST, AFTER, BEFORE = range(6)
 
+_SIGNATURE_HEAD = encode([SIGNATURE, bytes(KEY_HASH_BYTES)])[:-KEY_HASH_BYTES]
 _HASH_PREFIX = b"\x00"
 """Tells native scripts from Plutus in a script's hash."""
 
@@ -36,8 +37,10 @@ class Script:
 
 
 def signature(key_hash: bytes) -> bytes:
-    """Return the script that holds when the key has signed."""
-    return _node(SIGNATURE, encode(key_hash))
+    """Return the script that holds when the key has signed; raises MalformedError."""
+    if len(key_hash) != KEY_HASH_BYTES:
+        raise _malformed(f"a key hash has {len(key_hash)} bytes")
+    return _SIGNATURE_HEAD + key_hash
 
 
 def all_of(*parts: bytes) -> bytes:
