@@ -1,7 +1,9 @@
 """CBOR (RFC 8949) as Cardano uses it: a cursor that keeps positions, and a canonical encoder.
 
 The cursor reads what the ledger's formats need and refuses the rest: no floats, no simple
-values but false, true and null. Every failure is a MalformedError.
+values but false, true and null, no key twice in a map (but in what is passed over as opaque).
+Integers and lengths may be written longer than need be, arrays, maps and strings without their
+length, as the ledger allows. Every failure is a MalformedError.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 
 SET_TAG = 258
 """Marks an array as a set (Conway's CDDL allows it, and allows leaving it out)."""
+
+EMBEDDED_TAG = 24
+"""Marks a byte string that holds CBOR: an inline datum, a reference script, a Byron address."""
+
+MAX_UNSIGNED = 2**64 - 1
+"""Largest integer that CBOR has without tags: the largest amount, fee and slot."""
 
 _INDEFINITE = -1
 _BREAK = 0xFF
@@ -42,12 +50,14 @@ class Encoded:
 class Cursor:
     """A position in CBOR bytes; each read moves it past one item."""
 
-    __slots__ = ("data", "pos", "size")
+    __slots__ = ("data", "pos", "size", "unjudged")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.pos = 0
         self.size = len(data)
+        self.unjudged: set[str] = set()
+        """Names of what readers met and took for its form only, such as `certificates`."""
 
     def head(self) -> tuple[int, int]:
         """Read an item's major type and argument; the argument is -1 for indefinite length."""
@@ -59,6 +69,9 @@ class Cursor:
         if info < 24:
             self.pos = pos + 1
             return major, info
+        if info == 24 and major != SIMPLE and pos + 1 < self.size:
+            self.pos = pos + 2
+            return major, self.data[pos + 1]
         if info < 28 and major != SIMPLE:
             end = pos + 1 + (1 << info - 24)
             if end > self.size:
@@ -91,6 +104,18 @@ class Cursor:
             raise self.malformed("a length is greater than what is left")
         yield from range(count)
 
+    def enter(self, length: int) -> bool:
+        """Enter an array of exactly that many items; `leave` wants to know what this returns."""
+        major, count = self.head()
+        if major != ARRAY or count not in (length, _INDEFINITE):
+            raise self.malformed(f"an array of {length} items is missing")
+        return count == _INDEFINITE
+
+    def leave(self, is_open: bool) -> None:
+        """Leave an array whose items were all read."""
+        if is_open and not self._at_break():
+            raise self.malformed("an array has too many items")
+
     def set_items(self) -> Iterator[int]:
         """Enter a set: an array that may carry the set tag."""
         if self.major() == TAG:
@@ -118,10 +143,10 @@ class Cursor:
 
     def byte_string(self, least: int, most: int) -> bytes:
         """Read a byte string whose length lies between the two limits."""
-        major, argument = self.head()
+        major, length = self.head()
         if major != BYTES:
             raise self.malformed("a byte string is missing")
-        content = self._string(major, argument)
+        content = self._string(major, length)
         if not least <= len(content) <= most:
             raise self.malformed(f"a byte string has {len(content)} bytes")
         return content
@@ -215,8 +240,8 @@ class Cursor:
         for _ in self.items(MAP):
             # Keys are read as opaque, so that a map used as a key is hashable.
             key = self._value(depth + 1, opaque=True)
-            if key in entries:
-                raise self.malformed("a map has the same key twice")
+            if key in entries or isinstance(key, bool):  # Python takes true for 1
+                raise self.malformed("a map has the same key twice, or true or false for a key")
             entries[key] = self._value(depth + 1, opaque=False)
         return entries
 
