@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +21,7 @@ from devnet_world import (
     PROVIDER,
     REQUESTER,
     FakeClock,
+    assert_conserved,
     first_change,
     fund,
     holdings,
@@ -45,7 +43,7 @@ from nunet_dms.cardano.chain import devnet as devnet_module
 from nunet_dms.cardano.chain import mempool
 from nunet_dms.cardano.chain import store as store_module
 from nunet_dms.cardano.chain.backend import ChainBackend
-from nunet_dms.cardano.chain.devnet import GENESIS_LOVELACE, MAX_FAUCET_TOKENS, Devnet
+from nunet_dms.cardano.chain.devnet import MAX_FAUCET_TOKENS, Devnet
 from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.escrow import EscrowTerms, commitment_for
 from nunet_dms.cardano.fees import Utxo
@@ -375,35 +373,6 @@ def test_nothing_is_lost_when_the_file_is_never_checkpointed(path: Path, clock: 
         assert ledger.transaction(tx_id) is not None
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from nunet_dms.cardano.chain.devnet import Devnet
-from nunet_dms.cardano.keys import PaymentKey
-ledger = Devnet(Path(sys.argv[1]), lambda: 1_800_000_000.0)
-address = PaymentKey.from_seed(bytes([1]) * 32).address(0)
-ids = [ledger.faucet(address, 2_000_000, 7)]
-ledger.tick()
-ids.append(ledger.faucet(address, 2_000_000, 5))
-print(*[each.hex() for each in ids], flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_kill_loses_neither_block_nor_mempool(path: Path, clock: FakeClock) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    confirmed, waiting = (bytes.fromhex(word) for word in done.stdout.split())
-    with Devnet(path, clock) as ledger:
-        assert ledger.transaction(confirmed) is not None
-        assert ledger.transaction(waiting) is None
-        ledger.tick()
-        assert ledger.transaction(waiting) is not None
-        assert holdings(ledger, REQUESTER).quantity(ledger.asset) == 12
-
-
 def test_the_file_is_its_owners_alone(ledger: Devnet, path: Path) -> None:
     fund(ledger, REQUESTER)
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
@@ -476,7 +445,7 @@ def test_threads_and_a_second_opener_share_one_ledger(
         assert ledger.tip() == twin.tip()
         assert twin.asset == ledger.asset
     assert holdings(ledger, REQUESTER) == Value(40 * ADA, ((ledger.asset, 20),))
-    assert_conserved(path, ledger)
+    assert_conserved(path)
 
 
 def test_a_missing_folder_is_a_configuration_error(tmp_path: Path, clock: FakeClock) -> None:
@@ -545,20 +514,6 @@ def test_tables_are_strict_where_sqlite_can(ledger: Devnet, path: Path) -> None:
     assert ledger.tip().height == 0
 
 
-def assert_conserved(path: Path, ledger: Devnet) -> None:
-    """All ADA is unspent somewhere or was paid as a fee; all tokens were minted."""
-    with closing(sqlite3.connect(path)) as db:
-        (lovelace,) = db.execute("SELECT sum(lovelace) FROM utxo WHERE spent_by IS NULL").fetchone()
-        (tokens,) = db.execute(
-            "SELECT coalesce(sum(quantity), 0) FROM utxo_asset NATURAL JOIN utxo "
-            "WHERE spent_by IS NULL AND policy = ?",
-            (ledger.asset.policy,),
-        ).fetchone()
-        everything = [read_transaction(raw) for (raw,) in db.execute("SELECT raw FROM tx")]
-    assert lovelace + sum(each.fee for each in everything) == GENESIS_LOVELACE
-    assert tokens == sum(dict(each.mint).get(ledger.asset, 0) for each in everything)
-
-
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["faucet", "pay", "settle", "refund", "wait", "tick"]),
@@ -577,7 +532,7 @@ def test_no_history_makes_or_loses_anything(steps: list[tuple[str, int]]) -> Non
             history = History(ledger, clock)
             for number, (step, percent) in enumerate([("faucet", 50), ("tick", 0), *steps]):
                 history.play(step, number, percent)
-                assert_conserved(path, ledger)
+                assert_conserved(path)
 
 
 class History:
