@@ -31,7 +31,11 @@ from nunet_dms.cardano.value import AssetId, Value, total
 ADA = 1_000_000
 PEOPLE = tuple(PaymentKey.from_seed(bytes([number]) * 32) for number in range(1, 9))
 STRANGER = PaymentKey.from_seed(bytes([99]) * 32)
-FOREIGN = (AssetId(b"\x11" * 28, b"mNTX"), AssetId(b"\x11" * 28, b""), AssetId(b"\x22" * 28, b"x" * 32))
+FOREIGN = (
+    AssetId(b"\x11" * 28, b"mNTX"),
+    AssetId(b"\x11" * 28, b""),
+    AssetId(b"\x22" * 28, b"x" * 32),
+)
 """Assets that nobody here can mint."""
 OLD_OUTPUT = TxInput(b"\xee" * 32, 1)
 """An output that was spent long ago."""
@@ -54,7 +58,7 @@ class Case:
     odd_body: bytes | None = None
     """The body's bytes, where they are not the canonical ones of `body`."""
     more_witnesses: dict[int, object] = field(default_factory=dict)
-    edit_witnesses: Callable[[list[list[bytes]]], object] = lambda pairs: None
+    edit_witnesses: Callable[[list[list[bytes]]], object] = len
     edit_bytes: Callable[[bytes], bytes] = bytes
     set_tag: bool = True
 
@@ -88,6 +92,15 @@ def random_case(rng: Random) -> Case:
     """Return a transaction that our builder made, of any kind, mostly one that breaks no rule."""
     kind = rng.choices((_transfer, _payment, _settlement, _refund, _faucet), (6, 2, 2, 2, 1))[0]
     return kind(rng)
+
+
+def plain_case() -> Case:
+    """Return one payment of ADA with change, of one signature: the least that can be."""
+    owner, other = PEOPLE[:2]
+    source = Utxo(TxInput(b"\xaa" * 32, 0), new_output(owner.address(0), Value(100 * ADA)))
+    paid = new_output(other.address(0), Value(5 * ADA))
+    built = build_transfer((source,), (paid,), owner.address(0))
+    return _case(built.raw, 1_000, {source.ref: source.output}, [owner])
 
 
 def random_script(rng: Random, slot: int, depth: int = 0) -> bytes:
@@ -187,9 +200,7 @@ def _minted(rng: Random, held: int) -> int:
     return rng.choice((1, 1000, 10**12, 2**62))
 
 
-def _case(
-    raw: bytes, slot: int, unspent: dict[TxInput, TxOutput], keys: list[PaymentKey]
-) -> Case:
+def _case(raw: bytes, slot: int, unspent: dict[TxInput, TxOutput], keys: list[PaymentKey]) -> Case:
     body, witnesses, _, _ = decode(raw)  # type: ignore[misc]
     scripts = [encode(each) for each in witnesses[1].value] if 1 in witnesses else []
     extra = {_ref(Random(slot)): new_output(STRANGER.address(0), Value(7 * ADA))}

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nunet_dms.cardano.cbor import MAP, Cursor, encode
 from nunet_dms.cardano.output import TxOutput, encode_output, read_output
 from nunet_dms.cardano.transaction import TxInput
+
+T = TypeVar("T")
+Question = tuple[bytes, int, bytes]
+"""A UTxO map, the slot, and the transaction's bytes."""
 
 FOLDER = Path(__file__).parent / "scalus"
 IN_FLIGHT = 8
@@ -83,17 +88,16 @@ class Scalus:
         """Return the opened ledger's UTxO set."""
         return read_utxo_map(bytes.fromhex(self._ask({"holdings": True})["utxos"]))
 
-    def judge(self, questions: Iterable[tuple[bytes, int, bytes]]) -> Iterator[Verdict]:
-        """Judge each transaction in a ledger of its own: (UTxO map, slot, bytes)."""
-        waiting = 0
-        for utxos, slot, raw in questions:
+    def judge(self, questions: Iterable[tuple[T, Question]]) -> Iterator[tuple[T, Verdict]]:
+        """Judge each transaction in a ledger of its own; what it is about comes back with it."""
+        waiting: deque[T] = deque()
+        for about, (utxos, slot, raw) in questions:
             self._send({"utxos": utxos.hex(), "slot": slot, "tx": raw.hex()})
-            waiting += 1
-            if waiting > IN_FLIGHT:
-                yield _verdict(self._receive())
-                waiting -= 1
-        for _ in range(waiting):
-            yield _verdict(self._receive())
+            waiting.append(about)
+            if len(waiting) > IN_FLIGHT:
+                yield waiting.popleft(), _verdict(self._receive())
+        while waiting:
+            yield waiting.popleft(), _verdict(self._receive())
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         self._send(question)
