@@ -86,14 +86,23 @@ def _read_outputs(cursor: Cursor) -> tuple[TxOutput, ...]:
 
 
 def _read_signers(cursor: Cursor) -> tuple[bytes, ...]:
-    """Read the keys that must sign; Dijkstra's guards, which may be scripts, are unjudged."""
+    """Read the keys that must sign; Dijkstra's guards, which may be scripts, are unjudged.
+
+    So are a list of none and a key twice, which Conway no longer lets pass.
+    """
     signers = []
+    is_empty = True
     for _ in cursor.set_items():
+        is_empty = False
         if cursor.major() == ARRAY:
             cursor.unjudged.add("guards")
             cursor.opaque()
         else:
             signers.append(cursor.digest(KEY_HASH_BYTES))
+    if is_empty:
+        cursor.unjudged.add("no_required_signer")
+    elif len(set(signers)) != len(signers):
+        cursor.unjudged.add("required_signer_twice")
     return tuple(signers)
 
 

@@ -18,8 +18,8 @@ from nunet_dms.cardano.value import MAX_NAME_BYTES, POLICY_BYTES, AssetId, Value
 
 MAX_ADDRESS_BYTES = 16_384
 """As many as a whole transaction may have: before Babbage junk could follow an address."""
-MAX_ASSETS_PER_VALUE = 1_000
-"""The ledger allows values of 5,000 bytes, which hold fewer."""
+MAX_ASSETS_PER_VALUE = 5_500
+"""A transaction has 16,384 bytes, and an amount with its name at least three."""
 MAX_MINTED, MIN_MINTED = 2**63 - 1, -(2**63)
 """Bounds of an amount that is minted or, below zero, burnt; outputs hold up to 2**64 - 1."""
 
@@ -100,8 +100,14 @@ def read_value(cursor: Cursor) -> Value:
 
 
 def read_mint(cursor: Cursor) -> tuple[tuple[AssetId, int], ...]:
-    """Read what is minted and, with amounts below zero, burnt; raises MalformedError."""
-    return _read_assets(cursor, MIN_MINTED, MAX_MINTED)
+    """Read what is minted and, with amounts below zero, burnt; raises MalformedError.
+
+    A mint of nothing is unjudged: Conway no longer lets it pass.
+    """
+    minted = _read_assets(cursor, MIN_MINTED, MAX_MINTED)
+    if not minted:
+        cursor.unjudged.add("empty_mint")
+    return minted
 
 
 def _read_assets(cursor: Cursor, least: int, most: int) -> tuple[tuple[AssetId, int], ...]:

@@ -11,6 +11,8 @@ from nunet_dms.cardano.cbor import ARRAY, Cursor, encode, encode_head
 from nunet_dms.cardano.hashes import KEY_HASH_BYTES, blake2b_224
 from nunet_dms.errors import MalformedError
 
+MAX_COUNT, MIN_COUNT = 2**63 - 1, -(2**63)
+"""Bounds of at-least's count, which the ledger reads as an Int."""
 MAX_SCRIPT_DEPTH = 16
 """Scripts inside one another; an escrow has 4."""
 
@@ -130,7 +132,7 @@ def _script_of(node: object, depth: int) -> Script:
             return Script(SIGNATURE, key_hash=key_hash)
         case (1 | 2 as kind, tuple() as parts):
             return Script(kind, parts=_parts_of(parts, depth))
-        case (3, int() as count, tuple() as parts) if type(count) is int:
+        case (3, int() as count, tuple() as parts) if _is_count(count):
             return Script(AT_LEAST, number=count, parts=_parts_of(parts, depth))
         case (4 | 5 as kind, int() as slot) if type(slot) is int and slot >= 0:
             return Script(kind, number=slot)
@@ -140,6 +142,10 @@ def _script_of(node: object, depth: int) -> Script:
 
 def _parts_of(parts: tuple[object, ...], depth: int) -> tuple[Script, ...]:
     return tuple([_script_of(part, depth + 1) for part in parts])
+
+
+def _is_count(number: int) -> bool:
+    return type(number) is int and MIN_COUNT <= number <= MAX_COUNT
 
 
 def _malformed(why: str) -> MalformedError:

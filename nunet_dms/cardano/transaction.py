@@ -97,12 +97,15 @@ class Transaction:
     native_scripts: tuple[bytes, ...]
     claims_valid: bool
     """The envelope's `is_valid`; the id does not cover it, so only False means anything."""
+    counted_size: int
+    """Bytes for which the ledger wants a fee and sets a limit: those of body, witness set and
+    auxiliary data in a list of three, without `is_valid` (its `toCBORForSizeComputation`)."""
     unsupported: tuple[str, ...]
     """Names of what was read for its form only, such as `certificates`, or is of a past era."""
 
     @property
     def size(self) -> int:
-        """Bytes of the whole transaction."""
+        """Bytes of the whole transaction, as it travelled."""
         return len(self.raw)
 
     @property
@@ -143,13 +146,16 @@ def read_transaction(raw: bytes) -> Transaction:
 class _Envelope:
     """What the elements of a transaction said, gathered while the cursor passes them."""
 
-    __slots__ = ("auxiliary", "body", "claims_valid", "fields", "metadata", "signed_by")
+    __slots__ = (
+        "auxiliary", "body", "claims_valid", "counted_size", "fields", "metadata", "signed_by",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.body = b""
         self.fields: dict[int, Any] = {}
         self.signed_by = WitnessSet()
         self.claims_valid: bool | None = None
+        self.counted_size = 1  # the head of a list of three
         self.auxiliary: bytes | None = None
         self.metadata: Mapping[int, object] = {}
 
@@ -165,11 +171,13 @@ def _read_element(cursor: Cursor, place: int, envelope: _Envelope) -> None:
         constant = cursor.value()
         if place == 2 and isinstance(constant, bool):
             envelope.claims_valid = constant
-        elif constant is not None:
+            return
+        if constant is not None:
             raise cursor.malformed("auxiliary data is missing")
     else:
         envelope.metadata = read_auxiliary(cursor)
         envelope.auxiliary = cursor.data[start : cursor.pos]
+    envelope.counted_size += cursor.pos - start
 
 
 def _transaction(cursor: Cursor, envelope: _Envelope) -> Transaction:
@@ -193,5 +201,6 @@ def _transaction(cursor: Cursor, envelope: _Envelope) -> Transaction:
         bootstrap_witnesses=envelope.signed_by.bootstraps,
         native_scripts=envelope.signed_by.scripts,
         claims_valid=envelope.claims_valid is not False,
+        counted_size=envelope.counted_size,
         unsupported=tuple(sorted(cursor.unjudged)),
     )

@@ -98,8 +98,10 @@ def read_witness_set(cursor: Cursor) -> WitnessSet:
         seen.add(key)
         if key == KEY_WITNESSES:
             read.keys = tuple({_read_witness(cursor): 0 for _ in cursor.set_items()})
+            _expect_some(cursor, read.keys)
         elif key == NATIVE_SCRIPTS:
             read.scripts = tuple([_read_script(cursor) for _ in cursor.set_items()])
+            _expect_some(cursor, read.scripts)
         elif key == BOOTSTRAP_WITNESSES:
             read.bootstraps = tuple({_read_bootstrap(cursor): 0 for _ in cursor.set_items()})
             cursor.unjudged.add("bootstrap_witnesses")
@@ -107,6 +109,11 @@ def read_witness_set(cursor: Cursor) -> WitnessSet:
             cursor.opaque()
             cursor.unjudged.add(_UNJUDGED.get(key, f"witness_key_{key}"))
     return read
+
+
+def _expect_some(cursor: Cursor, items: tuple[object, ...]) -> None:
+    if not items:
+        cursor.unjudged.add("empty_witness_list")  # which Conway no longer lets pass
 
 
 def _read_witness(cursor: Cursor) -> Witness:
