@@ -13,6 +13,8 @@ ADDRESS = "addr_test1" + "q" * 50
 JOB = "ab" * 16
 OTHER_JOB = "ac" * 16
 ADMITTED_MS = 1_700_000_000_000
+PIN = b'{"token_policy":"' + b"11" * 28 + b'","token_name":"6d4e5458","token_decimals":6}'
+"""Of an Oracle's own words, as the journal pins them, what tells of its token."""
 
 
 @dataclass(frozen=True)
