@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nunet_dms import config
 from nunet_dms.cli.contact import records, requests_dir
-from nunet_dms.errors import MalformedError, NotOnboardedError, UsageError
+from nunet_dms.errors import MalformedError, NotOnboardedError, NunetError, UsageError
 from nunet_dms.paths import Paths
 from nunet_dms.wholefile import failing_to
 
 if TYPE_CHECKING:
     from nunet_dms.protocol.signing import Sealed
+    from nunet_dms.requester.pins import OraclePin
 
 STDIN = "-"
 KEPT_NAME = re.compile(r"([0-9a-f]{32})\.json")
@@ -53,18 +55,46 @@ def read_receipt(where: Paths, what: str) -> Sealed:
 
 
 def trusted_key(where: Paths, given: str, sealed: Sealed) -> Trust:
-    """Return the key to verify with: as given, else the receipt's own, and who vouches for it.
+    """Return the key to verify with, and who says that it is the Oracle's.
 
-    Raises UsageError for a key that is none.
+    As given; of a job of ours the key of the Oracle that had it; else the receipt's own, which
+    may be one that is pinned here. Raises UsageError for a key that is none.
     """
     if given:
         if not config.is_ticket_key(given):
             raise UsageError("cannot use --oracle-key: it must be 32 bytes as lower-case hex")
         return Trust(given, "as given")
-    key = sealed.public_key
+    return _of_our_job(where, sealed) or _of_a_pin(where, sealed.public_key)
+
+
+def _of_our_job(where: Paths, sealed: Sealed) -> Trust | None:
+    """Return the key of the Oracle that a job of ours is with, None for a job of others.
+
+    What cannot be read is no help: then it is as if the job were not ours.
+    """
+    from nunet_dms.node.journal import JournalReader  # noqa: PLC0415 - when needed
+    from nunet_dms.protocol import strict  # noqa: PLC0415 - as above
+    from nunet_dms.protocol.node import Offer  # noqa: PLC0415 - as above
+    from nunet_dms.protocol.receipt import Receipt  # noqa: PLC0415 - as above
+
+    with suppress(NunetError):
+        job_id = strict.decode(Receipt, sealed.payload).job_id
+        if (record := records(where).find(job_id)) is not None:
+            for pin in _pins(where):
+                if pin.url == record.oracle_url:
+                    return Trust(pin.ticket_key, "at whom the job was paid from here")
+        with JournalReader(where.journal) as journal:
+            if journal.find(job_id) is not None:
+                offer = strict.decode(Offer, journal.offer(job_id))
+                return Trust(offer.ticket.public_key, "from whom this node took the job")
+    return None
+
+
+def _of_a_pin(where: Paths, key: str) -> Trust:
+    """Return the receipt's own key, and who here trusts it."""
     if key in _node_keys(where):
         return Trust(key, "which this node trusts")
-    if key in _requester_keys(where):
+    if any(key == pin.ticket_key for pin in _pins(where)):
         return Trust(key, "pinned here at first contact")
     return Trust(key, "")
 
@@ -107,7 +137,7 @@ def _node_keys(where: Paths) -> set[str]:
         return keys
 
 
-def _requester_keys(where: Paths) -> set[str]:
+def _pins(where: Paths) -> tuple[OraclePin, ...]:
     from nunet_dms.requester.pins import recorded_pins  # noqa: PLC0415 - requests
 
-    return {pin.ticket_key for pin in recorded_pins(requests_dir(where))}
+    return recorded_pins(requests_dir(where))

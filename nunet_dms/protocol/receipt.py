@@ -143,7 +143,7 @@ def link_problem(receipt: Receipt, kind: LinkKind) -> str | None:
     if link.kind is not kind:
         return f"the link of {link.kind.value} stands in its place in the chain"
     if link.part != part_digest(receipt, kind):
-        return "it is not what the chain names here"
+        return "it was changed: the chain has another hash for it"
     if link.previous != (receipt.links[place - 1].hash if place else START):
         return "its link does not follow the one before it"
     return None

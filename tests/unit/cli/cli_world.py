@@ -26,7 +26,7 @@ class Said:
     err: str
 
 
-def admit(journal: Journal, job_id: str = JOB) -> None:
+def admit(journal: Journal, job_id: str = JOB, offer: bytes = b"{}") -> None:
     """Put a job into the journal."""
     row = {
         "job_id": job_id,
@@ -37,7 +37,7 @@ def admit(journal: Journal, job_id: str = JOB) -> None:
         "time_limit_s": 60,
         "price": 500,
         "image": "alpine@sha256:" + "0" * 64,
-        "offer": b"{}",
+        "offer": offer,
     }
     journal.admit(row, Capacity(4000, 2000, 10_000))
 

@@ -22,7 +22,7 @@ from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.payout import sign_settlement
 from nunet_dms.node.pool import Pool, Task
-from nunet_dms.node.rows import JobRow
+from nunet_dms.node.rows import DECLINED, JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.node import Inbox, Offer, Refusal, Settlement
@@ -206,3 +206,17 @@ def test_offer_is_what_the_journal_keeps(
 ) -> None:
     inbox.take(Inbox(offers=(world.offer(),)))
     assert strict.decode(Offer, journal.offer(world.request.job_id)) == world.offer()
+
+
+def test_a_settlement_that_is_not_signed_is_in_the_job_s_story_once(
+    world: World, inbox: InboxHandler, journal: Journal, admit: Callable[..., JobRow]
+) -> None:
+    offered = settlement(world, verdict_of(world, 200_000), verdict_of(world, 1))
+    inbox.take(Inbox(settlements=(offered,)))
+    assert journal.events(offered.job_id) == ()  # of a job that we never took there is no story
+    admit(world.request.job_id)
+    inbox.take(Inbox(settlements=(offered,)))
+    inbox.take(Inbox(settlements=(offered,)))
+    admitted, declined = journal.events(offered.job_id)
+    assert (admitted.what, declined.what) == ("admitted", DECLINED)
+    assert declined.detail.startswith("cannot sign the settlement: ")
