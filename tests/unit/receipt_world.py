@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from nunet_dms.cardano.agreement import escrow_terms, settlement_terms
@@ -48,7 +49,7 @@ SPEC = JobSpec(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Story:
     """How a job went; what is left out did not happen."""
 
@@ -79,6 +80,7 @@ STORIES = {
 }
 
 
+@cache
 def receipt_of(story: Story = PAID) -> Receipt:
     """Return the receipt of a story, with its chain."""
     request = _request(story)

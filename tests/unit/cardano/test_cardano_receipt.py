@@ -46,6 +46,8 @@ from tests.unit.receipt_world import (
 
 Path = tuple[str | int, ...]
 
+SIGNED_TEXTS = {"payload", "text"}
+"""Fields that are JSON themselves, as it was signed."""
 ON_THE_SEAL_ALONE = {("settled_height",)}
 """What no file can prove: the height at which the settlement was found."""
 
@@ -64,13 +66,15 @@ def plain(story: Story = PAID) -> dict[str, Any]:
 
 
 def leaves(tree: Any, at: Path = ()) -> Iterator[Path]:
-    """Yield the path of everything in JSON that is no object or list."""
+    """Yield the path of everything in JSON that is no object or list, in signed texts too."""
     items = tree.items() if isinstance(tree, dict) else enumerate(tree)
     for name, value in items:
         if isinstance(value, (dict, list)):
             yield from leaves(value, (*at, name))
-        else:
-            yield (*at, name)
+            continue
+        yield (*at, name)
+        if name in SIGNED_TEXTS:
+            yield from leaves(json.loads(value), (*at, name))
 
 
 def other(value: Any) -> Any:
@@ -89,12 +93,15 @@ def other(value: Any) -> Any:
 
 
 def with_other(tree: Any, path: Path) -> Any:
-    tree = copy.deepcopy(tree)
-    *way, last = path
-    inner = tree
-    for name in way:
-        inner = inner[name]
-    inner[last] = other(inner[last])
+    """Return JSON with another value at a path, everything else as it was."""
+    name, *rest = path
+    tree = copy.copy(tree)
+    if not rest:
+        tree[name] = other(tree[name])
+    elif isinstance(tree[name], str):
+        tree[name] = strict.encode(with_other(json.loads(tree[name]), tuple(rest))).decode()
+    else:
+        tree[name] = with_other(tree[name], tuple(rest))
     return tree
 
 
