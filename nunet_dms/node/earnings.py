@@ -112,7 +112,7 @@ def earning_of(row: EarningRow) -> Earning:
         pending=_pending(row, waits),
         at_most=is_open,
         waits_for=waits,
-        why=row.why if waits in {WaitsFor.OUR_SIGNATURE, WaitsFor.NEVER} else "",
+        why=row.why,
         settlement_tx_id=row.settlement_tx_id,
     )
 

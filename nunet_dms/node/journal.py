@@ -22,7 +22,6 @@ from nunet_dms.node.journal_file import (
     trouble_told,
 )
 from nunet_dms.node.rows import (
-    DECLINED,
     Capacity,
     EarningRow,
     EventRow,
@@ -111,7 +110,7 @@ class JournalReader:
 
     def earnings(self, *, settled_too: bool = True) -> tuple[EarningRow, ...]:
         """Return of every job, or of every open one, what its pay depends on, oldest first."""
-        rows = map(dict, self._rows("earnings", declined=DECLINED, settled_too=settled_too))
+        rows = map(dict, self._rows("earnings", settled_too=settled_too))
         return tuple(EarningRow(**row | {"state": State(row["state"])}) for row in rows)
 
     def worker(self) -> WorkerRow | None:

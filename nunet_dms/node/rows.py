@@ -27,6 +27,8 @@ class HoldCode(str, Enum):
 
 DECLINED = "settlement_declined"
 """The line in a job's story that tells of a settlement which we did not sign, and why."""
+RECEIPT_REFUSED = "receipt_refused"
+"""The line that tells of a receipt which does not hold, and where it is broken."""
 OWNERS_WILL = frozenset(code.value for code in HoldCode if code is not HoldCode.DISK_LOW)
 """Holds that the owner asked for, by a word or by a setting."""
 
@@ -80,7 +82,7 @@ class EarningRow:
     finished_ms: int | None
     changed_ms: int
     why: str
-    """Why it was lost, or why we did not sign what would have paid it; else empty."""
+    """Why it was lost, or why we did not sign its settlement or take its receipt; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

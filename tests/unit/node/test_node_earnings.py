@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nunet_dms.node.earnings import WORDS, Earning, WaitsFor, by_period, earning_of
 from nunet_dms.node.journal import Journal, JournalReader
-from nunet_dms.node.rows import DECLINED, Capacity, EarningRow, JobEnd, JobRow
+from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, EarningRow, JobEnd, JobRow
 from nunet_dms.node.states import State
 from nunet_dms.protocol.report import Reason
 
@@ -86,11 +86,9 @@ def test_what_is_pending_is_what_our_report_comes_to(reason: Reason) -> None:
     )
 
 
-def test_a_settlement_that_we_do_not_sign_is_said_until_we_sign_one() -> None:
+def test_a_settlement_that_we_do_not_sign_is_what_is_waited_for() -> None:
     declined = earning_of(row(State.REPORTED, why="it pays too little"))
     assert (declined.waits_for, declined.why) == (WaitsFor.OUR_SIGNATURE, "it pays too little")
-    signed = earning_of(row(State.SIGNED, why="it pays too little"))
-    assert (signed.waits_for, signed.why) == (WaitsFor.RECEIPT, "")
 
 
 def days_of(at_ms: int) -> str:
@@ -155,9 +153,12 @@ def test_the_journal_tells_it_from_the_first_state_to_the_last(journal: Journal)
     assert (read(journal).waits_for, read(journal).why) == (WaitsFor.OUR_SIGNATURE, "too little")
     job = journal.signed(job, 299, "ff" * 32)
     assert (read(journal).waits_for, read(journal).pending) == (WaitsFor.RECEIPT, 299)
+    assert read(journal).why == ""
+    journal.note(JOB, RECEIPT_REFUSED, "broken at settlement")
+    assert read(journal).why == "broken at settlement"
     journal.settled(job, 299, "ff" * 32)
     found = read(journal)
-    assert (found.paid, found.pending, found.at_ms) == (299, 0, 5_000)
+    assert (found.paid, found.pending, found.at_ms, found.why) == (299, 0, 5_000, "")
     assert found.settlement_tx_id == "ff" * 32
     journal.close()
 
