@@ -13,6 +13,8 @@ ADDRESS = "addr_test1" + "q" * 50
 JOB = "ab" * 16
 OTHER_JOB = "ac" * 16
 ADMITTED_MS = 1_700_000_000_000
+PIN = b'{"token_policy":"' + b"11" * 28 + b'","token_name":"6d4e5458","token_decimals":6}'
+"""Of an Oracle's own words, as the journal pins them, what tells of its token."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Said:
     err: str
 
 
-def admit(journal: Journal, job_id: str = JOB) -> None:
+def admit(journal: Journal, job_id: str = JOB, offer: bytes = b"{}") -> None:
     """Put a job into the journal."""
     row = {
         "job_id": job_id,
@@ -35,7 +37,7 @@ def admit(journal: Journal, job_id: str = JOB) -> None:
         "time_limit_s": 60,
         "price": 500,
         "image": "alpine@sha256:" + "0" * 64,
-        "offer": b"{}",
+        "offer": offer,
     }
     journal.admit(row, Capacity(4000, 2000, 10_000))
 
