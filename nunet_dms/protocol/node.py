@@ -115,6 +115,8 @@ class Settlement:
 
     job_id: Hex16
     verdict: Sealed
+    first_verdict: Sealed | None = None
+    """The one that `verdict` revises, where it does: it must not itself revise another."""
     tx: HexBytes
     request: JobRequest
     escrow_tx_id: Hex32
@@ -127,6 +129,8 @@ class Inbox:
 
     offers: Annotated[tuple[Offer, ...], Length(0, 16)] = ()
     cancels: JobIds = ()
+    lost_payments: JobIds = ()
+    """Jobs to be stopped because the chain has lost their payment."""
     settlements: Annotated[tuple[Settlement, ...], Length(0, 16)] = ()
     receipts: JobIds = ()
 

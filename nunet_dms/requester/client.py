@@ -61,8 +61,10 @@ UPLOAD_PATIENCE_S = 60.0
 """The same while we upload and submit, since a quote lives 300 s."""
 
 ENDED = frozenset({JobState.SETTLED, JobState.VOID})
-RAN = ENDED | {JobState.REPORTED, JobState.SETTLING}
+RAN = ENDED | {JobState.REPORTED, JobState.DECIDED, JobState.SETTLING}
 """States in which a log grows no more."""
+NOT_OURS_TO_SIGN = frozenset({"no_settlement", "not_settling", "revised_against_us"})
+"""Settled meanwhile, or in the node's favour, which signs it."""
 
 Told = Callable[[JobView], None]
 """Is told of a job when its state has changed."""
@@ -209,7 +211,8 @@ class Requester:
     ) -> JobView:
         """Return the job once it is settled or void, or as it stands after `limit_s`.
 
-        A settlement that gives all back to us is co-signed on the way: the node may be gone.
+        A settlement that gives all back to us, or whose verdict was revised in our favour, is
+        co-signed on the way: the node may be gone.
         """
         ends, before = self._clock() + limit_s, None
         while True:
@@ -219,7 +222,7 @@ class Requester:
             before = view.state
             if view.state in ENDED or self._clock() >= ends:
                 return view
-            if view.state is JobState.SETTLING and view.provider_amount == 0:
+            if view.state is JobState.SETTLING and (view.provider_amount == 0 or view.is_revised):
                 self._patiently(lambda: self._cosign_if_recorded(job_id), PATIENCE_S)
             self._wait(SETTLE_EVERY_S)
 
@@ -333,8 +336,8 @@ class Requester:
             self.cosign(job_id)
         except UsageError:
             return  # the record is on another machine; the node signs, or that machine
-        except RefusedError as refused:
-            if refused.code not in ("no_settlement", "not_settling"):  # settled meanwhile
+        except VerificationError as refused:
+            if refused.code not in NOT_OURS_TO_SIGN:
                 raise
 
     def _patiently(self, action: Callable[[], T], patience_s: float) -> T:
