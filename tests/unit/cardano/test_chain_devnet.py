@@ -11,11 +11,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from devnet_world import (
+    ADA,
+    GENESIS_TIME_S,
+    NODE,
+    ORACLE,
+    PROVIDER,
+    REQUESTER,
+    FakeClock,
+    first_change,
+    fund,
+    holdings,
+    refused,
+    transfer,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,11 +39,10 @@ from nunet_dms.cardano.builder import (
     build_payment,
     build_refund,
     build_settlement,
-    build_transfer,
-    new_output,
     sign,
 )
 from nunet_dms.cardano.chain import devnet as devnet_module
+from nunet_dms.cardano.chain import mempool
 from nunet_dms.cardano.chain import store as store_module
 from nunet_dms.cardano.chain.backend import ChainBackend
 from nunet_dms.cardano.chain.devnet import GENESIS_LOVELACE, MAX_FAUCET_TOKENS, Devnet
@@ -37,26 +50,11 @@ from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.escrow import EscrowTerms, commitment_for
 from nunet_dms.cardano.fees import Utxo
 from nunet_dms.cardano.hashes import blake2b_256
-from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.cardano.settlement import SettlementTerms
 from nunet_dms.cardano.transaction import TxInput, read_transaction
-from nunet_dms.cardano.value import Value, total
+from nunet_dms.cardano.value import Value
 from nunet_dms.errors import CapacityError, ConfigError, RefusedError, UnreachableError
-
-REQUESTER, NODE, ORACLE, PROVIDER = (PaymentKey.from_seed(bytes([n]) * 32) for n in range(1, 5))
-ADA = 1_000_000
-GENESIS_TIME_S = 1_800_000_000
-
-
-class FakeClock:
-    """Time stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = GENESIS_TIME_S + 0.5
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -73,39 +71,6 @@ def path(tmp_path: Path) -> Path:
 def ledger(path: Path, clock: FakeClock) -> Iterator[Devnet]:
     with Devnet(path, clock) as opened:
         yield opened
-
-
-@contextmanager
-def refused(rule: LedgerRule) -> Iterator[None]:
-    """What is inside must be refused by exactly this rule."""
-    with pytest.raises(RefusedError) as refusal:
-        yield
-    assert refusal.value.code == rule.value
-
-
-def holdings(ledger: Devnet, key: PaymentKey) -> Value:
-    return total(tuple(utxo.output.value for utxo in ledger.unspent_outputs(key.address(0))))
-
-
-def fund(ledger: Devnet, key: PaymentKey, tokens: int = 1000) -> Utxo:
-    """Give the key 100 ADA and tokens, in a block of their own."""
-    tx_id = ledger.faucet(key.address(0), 100 * ADA, tokens)
-    assert ledger.tick() is not None
-    found = ledger.utxo(TxInput(tx_id, 0))
-    assert found is not None
-    return found
-
-
-def transfer(utxo: Utxo, owner: PaymentKey, receiver: PaymentKey, lovelace: int = 5 * ADA) -> bytes:
-    outputs = (new_output(receiver.address(0), Value(lovelace)),)
-    return sign(build_transfer((utxo,), outputs, owner.address(0)).raw, owner)
-
-
-def first_change(raw: bytes) -> Utxo:
-    """The change of a transaction: its last output."""
-    transaction = read_transaction(raw)
-    index = len(transaction.outputs) - 1
-    return Utxo(TxInput(transaction.tx_id, index), transaction.outputs[index])
 
 
 def escrow_terms(job: bytes, deadline_slot: int) -> EscrowTerms:
@@ -463,7 +428,7 @@ def test_blocks_are_chained_over_the_bytes_they_hold(ledger: Devnet, path: Path)
 def test_a_block_holds_so_many_bytes_and_the_rest_waits_in_order(
     ledger: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devnet_module, "MAX_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(mempool, "MAX_BLOCK_BYTES", 1000)
     ids = [ledger.faucet(REQUESTER.address(0), 2 * ADA, 1) for _ in range(5)]
     while ledger.tick() is not None:
         pass
@@ -476,7 +441,7 @@ def test_a_block_holds_so_many_bytes_and_the_rest_waits_in_order(
 def test_a_full_mempool_says_so_and_has_room_after_the_block(
     ledger: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devnet_module, "MAX_MEMPOOL_TRANSACTIONS", 2)
+    monkeypatch.setattr(mempool, "MAX_MEMPOOL_TRANSACTIONS", 2)
     for _ in range(2):
         ledger.faucet(REQUESTER.address(0), 2 * ADA, 1)
     with pytest.raises(CapacityError, match="2 wait"):
