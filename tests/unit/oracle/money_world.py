@@ -81,6 +81,9 @@ SPEC = JobSpec(
     time_limit_s=TIME_LIMIT_S,
 )
 
+Payment = Callable[[pay.CheckedQuote, tuple[Utxo, ...]], bytes]
+"""Makes the signed transaction that a test pays with, out of a wallet's outputs."""
+
 
 @dataclass
 class Clock:
@@ -284,13 +287,11 @@ class Requester:
         return quoting.make_quote(self.world.oracle, self.address.bech32, asked)
 
     def signed(
-        self,
-        quote: Quote,
-        payment: Callable[[pay.CheckedQuote, tuple[Utxo, ...]], bytes] | None = None,
+        self, quote: Quote, payment: Payment | None = None, spec: JobSpec = SPEC
     ) -> SubmissionRecord:
         """Check and pay a quote as the command does, or with the payment that a test makes."""
         world = self.world
-        wanted = pay.Wanted(SPEC.digest, TIME_LIMIT_S, self.address)
+        wanted = pay.Wanted(spec.digest, TIME_LIMIT_S, self.address)
         info = views.info(world.oracle)
         terms = world.terms()
         checked = pay.check_quote(quote, wanted, info, terms.slot, world.clock())
@@ -302,7 +303,7 @@ class Requester:
             oracle_url="http://127.0.0.1",
             wallet="default",
             signed_s=int(world.clock()),
-            spec=SPEC,
+            spec=spec,
             quote=quote,
             submission=submission,
         )
