@@ -2,7 +2,7 @@
 
 An objection to the present verdict holds the settlement until the operator revises the verdict,
 which may be done once, or upholds it; at most until `terms.hold_end`, so that no deadline is
-missed. A revised verdict may be objected to for the record, while the window is open.
+missed. A revised verdict is the last word: no objection to it is taken.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ def decision_of(oracle: Oracle, caller: Caller, job_id: str) -> Decision:
 def object_to(oracle: Oracle, caller: Caller, job_id: str, signed: SignedObjection) -> Done:
     """Take an objection to the present verdict on a job; the same again is a duplicate.
 
-    Raises RefusedError `not_decided`, `window_closed`, `other_verdict`, `objected_already`,
-    `foreign_objection` and VerificationError for one that its party did not sign.
+    Raises RefusedError `not_decided`, `revised_already`, `window_closed`, `other_verdict`,
+    `objected_already`, `foreign_objection`, and VerificationError for one that its party did not
+    sign.
     """
     party: Party = "node" if caller.kind == "node" else "requester"
     text = strict.encode(signed).decode()
@@ -89,7 +90,7 @@ def object_to(oracle: Oracle, caller: Caller, job_id: str, signed: SignedObjecti
                 party=party,
                 signed=text,
                 taken_s=int(oracle.clock()),
-                is_answered=jobs.paper(db, job_id, Paper.FIRST_VERDICT) is not None,
+                is_answered=False,
             )
         )
     log.warning("objection job=%s by=%s evidence=%s", job_id, party, given.evidence_sha256)
@@ -228,6 +229,12 @@ def _wallet_s(signed: WalletSigned, address: str) -> Objection:
 def _check(db: Connection, job: JobRow, given: Objection, now_s: float) -> None:
     """Refuse an objection that comes too early, too late, twice, or to another verdict."""
     _decided(db, job.job_id)
+    if jobs.paper(db, job.job_id, Paper.FIRST_VERDICT) is not None:
+        raise RefusedError(
+            "revised_already",
+            f"cannot take the objection: the verdict on job {job.job_id} was revised, which is "
+            "the last word",
+        )
     if now_s >= (job.window_ends_s or 0):
         raise RefusedError(
             "window_closed", f"cannot take the objection: the window of job {job.job_id} has ended"

@@ -53,6 +53,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "other_verdict": 409,
     "price_above_limit": 409,
     "quote_expired": 409,
+    "revised_already": 409,
     "stale_registration": 409,
     "too_many_quotes": 409,
     "window_closed": 409,

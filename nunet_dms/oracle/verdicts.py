@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nunet_dms.oracle.jobs import JobRow
-from nunet_dms.protocol.report import Reason, Report, Verdict, provider_share, revised_share
-
-STOPPED_BY_US = frozenset({Reason.CANCELLED, Reason.PAYMENT_LOST})
-"""What a node may say only of a job that it was told to stop."""
+from nunet_dms.protocol.report import (
+    ONLY_WHEN_TOLD,
+    Reason,
+    Report,
+    Verdict,
+    provider_share,
+    revised_share,
+)
 
 
 def reason_of(report: Report, *, cancel_requested: bool, payment_lost: bool) -> Reason:
@@ -17,7 +21,7 @@ def reason_of(report: Report, *, cancel_requested: bool, payment_lost: bool) -> 
     A node that says "cancelled" of a job that its requester did not cancel, or that its payment is
     lost where we did not say so, has stopped it itself.
     """
-    if report.reason not in STOPPED_BY_US:
+    if report.reason not in ONLY_WHEN_TOLD:
         return report.reason
     if payment_lost:
         return Reason.PAYMENT_LOST

@@ -12,6 +12,8 @@ OBJECTION_DOMAIN = b"nunet-dms/v1/objection\n"
 """Before the text that a wallet signs; a node seals its objection under `Domain.OBJECTION`."""
 
 Party = Literal["node", "requester"]
+NO_EVIDENCE = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+"""SHA-256 of nothing: of an objection that brings words alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,36 @@ class Decision:
 def objection_payload(text: str) -> bytes:
     """Return what the wallet signs: the domain, then the objection's canonical bytes."""
     return OBJECTION_DOMAIN + text.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """Why a party objects: a sentence, and the hash of what it keeps as evidence."""
+
+    statement: str
+    evidence_sha256: str = NO_EVIDENCE
+
+
+def objection_to(
+    decision: Decision, ticket_key: str, party: Party, grounds: Grounds, issued_s: int
+) -> Objection:
+    """Return a party's objection to the verdict that stands; to be signed by it.
+
+    Raises VerificationError unless the verdict is the Oracle's own, on that job.
+    """
+    verdict = open_sealed(decision.verdict, Verdict, Domain.VERDICT, ticket_key)
+    if verdict.job_id != decision.job_id:
+        raise VerificationError(
+            "wrong_verdict", "cannot object: the Oracle's verdict is of another job"
+        )
+    return Objection(
+        job_id=decision.job_id,
+        verdict_hash=decision.verdict.digest,
+        party=party,
+        evidence_sha256=grounds.evidence_sha256,
+        statement=grounds.statement,
+        issued_s=issued_s,
+    )
 
 
 def first_of(revision: Verdict, sealed_first: Sealed | None, ticket_key: str) -> Verdict:

@@ -56,6 +56,10 @@ PAY: dict[Reason, Pay] = {
 }
 """Total: every reason has a row. Metered is the share of the time limit that the job ran."""
 
+ONLY_WHEN_TOLD = frozenset({Reason.CANCELLED, Reason.PAYMENT_LOST})
+"""What a node may report only of a job that the Oracle told it to stop; else it is its own fault.
+Which of the two the verdict says is the Oracle's to know."""
+
 
 def provider_share(price: int, reason: Reason, ran_ms: int, time_limit_s: int) -> int:
     """Return the provider's part of `price` in base units, rounded up, never above `price`."""
