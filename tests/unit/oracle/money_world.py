@@ -55,6 +55,7 @@ from nunet_dms.protocol.node import (
     Capacity,
     Cosignature,
     Heartbeat,
+    HeartbeatReply,
     Inbox,
     NodeRegistration,
     Poll,
@@ -201,9 +202,9 @@ class Node:
         self.beat()
         return self
 
-    def beat(self) -> None:
+    def beat(self) -> HeartbeatReply:
         beat = Heartbeat(holding=tuple(self.rows), accepting=True, free_cpu_mhz=0, free_ram_mb=0)
-        registering.heartbeat(self.world.oracle, self.node_id, beat)
+        return registering.heartbeat(self.world.oracle, self.node_id, beat)
 
     def poll(self) -> Inbox:
         return inbox.read(self.world.oracle, self.node_id, Poll())
