@@ -31,8 +31,6 @@ OFFER_LIFE_S = 600
 PAYMENT_WAIT_S = 3600
 """A payment that is not on the chain by then makes the job void."""
 
-_WAIT = {PaymentRefusal.NOT_ON_CHAIN.value, PaymentRefusal.TOO_FEW_CONFIRMATIONS.value}
-
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +45,7 @@ def confirm(oracle: Oracle, job: JobRow) -> JobRow:
     try:
         check_inclusion(raw, seen, terms)
     except VerificationError as refusal:
-        return _not_confirmed(oracle, job, refusal, raw if seen.raw is None else None)
+        return _not_confirmed(oracle, job, refusal)
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id)
         if now is None or now.state is not JobState.SUBMITTED:
@@ -188,23 +186,22 @@ def offer_of(db: Connection, job: JobRow) -> Offer:
     )
 
 
-def _not_confirmed(
-    oracle: Oracle, job: JobRow, refusal: VerificationError, absent: bytes | None
-) -> JobRow:
-    """Wait, hand the absent payment in again, or end the job."""
-    late = oracle.now_ms - job.submitted_ms > PAYMENT_WAIT_S * 1000
-    if refusal.code in _WAIT and not (late and absent is not None):
-        if absent is not None:
-            watching.hand_in_again(oracle, job, absent)
-        return job
+def _not_confirmed(oracle: Oracle, job: JobRow, refusal: VerificationError) -> JobRow:
+    """Wait while the payment may still come, handing it in again; else end the job."""
+    is_too_near = refusal.code == PaymentRefusal.DEADLINE_TOO_NEAR.value
+    standing = watching.look(oracle, job)
+    is_late = oracle.now_ms - job.submitted_ms > PAYMENT_WAIT_S * 1000
+    is_lost = standing.is_final or (is_late and standing.sight is Sight.ABSENT)
+    if not (is_too_near or is_lost):
+        return standing.job
     log.warning("payment_lost job=%s code=%s", job.job_id, refusal.code)
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id)
         if now is None or now.state is not JobState.SUBMITTED:
             return now or job
-        if refusal.code == PaymentRefusal.DEADLINE_TOO_NEAR.value:
+        if is_too_near:
             return end_unpaid(oracle, db, now, Reason.NOT_ACCEPTED, str(refusal))
-        moved = jobs.move(db, now, JobState.VOID, oracle.now_ms, detail=str(refusal))
+        moved = jobs.move(db, now, JobState.VOID, oracle.now_ms, detail=standing.why)
     oracle.notifier.wake(job.job_id)
     return moved
 

@@ -20,6 +20,7 @@ from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.terms import payment_output, payment_terms
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.quote import JobRequest
+from nunet_dms.protocol.submission import JobState
 
 PAYMENT_GRACE_S = 600
 """How long a running job goes on without its payment on the chain: a rolled-back transaction comes
@@ -72,7 +73,7 @@ def look(oracle: Oracle, job: JobRow) -> Standing:
     seen, _ = inclusion(oracle, job)
     sight, why = _judge(oracle, job, (raw, request), seen)
     if sight is Sight.ABSENT:
-        hand_in_again(oracle, job, raw)
+        _hand_in_again(oracle, job, raw)
     return _note(oracle, job, (sight, why), seen.tip_height)
 
 
@@ -99,7 +100,7 @@ def paid(oracle: Oracle, job: JobRow) -> tuple[bytes, JobRequest]:
     return raw, request
 
 
-def hand_in_again(oracle: Oracle, job: JobRow, raw: bytes) -> None:
+def _hand_in_again(oracle: Oracle, job: JobRow, raw: bytes) -> None:
     """Give the chain a payment that it lacks; a refusal is only told, time decides."""
     try:
         oracle.chain.submit(raw)
@@ -142,9 +143,10 @@ def _note(oracle: Oracle, job: JobRow, found: tuple[Sight, str], tip_height: int
     """Store since when the payment is missing, or that it is not."""
     sight, why = found
     now_s = int(oracle.clock())
-    is_missing = sight in {Sight.ABSENT, Sight.GONE}
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id) or job
+        # A payment that was never seen yet is only on its way.
+        is_missing = sight in {Sight.ABSENT, Sight.GONE} and now.state is not JobState.SUBMITTED
         since_s = now_s if now.payment_missing_s is None else now.payment_missing_s
         gone = tip_height if now.gone_height is None else now.gone_height
         changes = {
@@ -161,5 +163,5 @@ def _note(oracle: Oracle, job: JobRow, found: tuple[Sight, str], tip_height: int
 def _tell(job: JobRow, *, is_missing: bool, why: str) -> None:
     if is_missing and job.payment_missing_s is None:
         log.error("payment_missing job=%s state=%s why=%s", job.job_id, job.state.value, why)
-    elif not is_missing:
+    elif not is_missing and job.payment_missing_s is not None:
         log.warning("payment_back job=%s state=%s", job.job_id, job.state.value)

@@ -99,6 +99,20 @@ def test_an_offer_that_ends_without_its_payment_ends_as_payment_lost(
     assert (job.state, job.reason) == (JobState.VOID, Reason.PAYMENT_LOST)
 
 
+def test_a_payment_on_its_way_is_not_missing_and_one_double_spent_makes_the_job_void(
+    world: World, node: Node, requester: Requester
+) -> None:
+    job_id = requester.order()
+    world.block()
+    world.ledger.rollback(world.ledger.tip().height - 1, drop=True)
+    double_spend(world, requester)
+    assert world.job(job_id).payment_missing_s is None
+    world.step()
+    job = world.job(job_id)
+    assert (job.state, job.reason, job.payment_missing_s) == (JobState.VOID, None, None)
+    assert "another transaction spent" in job.detail
+
+
 def test_a_dropped_payment_is_handed_in_again_and_the_job_goes_on(
     world: World, node: Node, running: tuple[str, int]
 ) -> None:
