@@ -25,7 +25,14 @@ from nunet_dms.protocol.dispute import (
     WalletSigned,
     objection_payload,
 )
-from nunet_dms.protocol.report import Reason, Report, Verdict, provider_share
+from nunet_dms.protocol.report import (
+    ONLY_WHEN_TOLD,
+    Reason,
+    Report,
+    Verdict,
+    provider_share,
+    revised_share,
+)
 from nunet_dms.protocol.signing import Domain, Sealed
 
 NO_REPORT: Mapping[Reason, str] = MappingProxyType(
@@ -33,6 +40,7 @@ NO_REPORT: Mapping[Reason, str] = MappingProxyType(
         Reason.CANCELLED: "the requester cancelled it before it ran",
         Reason.NOT_ACCEPTED: "its node did not take it",
         Reason.NODE_FAULT: "its node did not end it",
+        Reason.PAYMENT_LOST: "the chain lost its payment before it ran",
     }
 )
 """Why a job with this verdict was rightly never reported; nothing is paid for one."""
@@ -73,7 +81,7 @@ def check_verdict(case: Case) -> Finding:
         return Finding(_shares(verdict))
     verdict = open_verdict(case, case.receipt.verdict)
     base, price = base_verdict(case), case.receipt.request.price
-    share = -(-price * (verdict.revised_percent or 0) // 100)
+    share = revised_share(price, verdict.revised_percent or 0)
     hold(
         "verdict",
         [
@@ -122,9 +130,9 @@ def _hold_metered(case: Case, name: str, verdict: Verdict) -> None:
 
 
 def _reasons(report: Report) -> set[Reason]:
-    """Return what a report may come to: one that was cancelled by nobody is the node's fault."""
-    own_fault = {Reason.NODE_FAULT} if report.reason is Reason.CANCELLED else set()
-    return {report.reason} | own_fault
+    """Return what a report may come to: what only the Oracle can have told is the Oracle's word."""
+    told = {*ONLY_WHEN_TOLD, Reason.NODE_FAULT} if report.reason in ONLY_WHEN_TOLD else set()
+    return {report.reason} | told
 
 
 def _amount_rules(case: Case, verdict: Verdict, due: int) -> Iterable[Rule]:

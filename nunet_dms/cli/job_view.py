@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from nunet_dms.cli.times import clock_time
+
 if TYPE_CHECKING:
     from nunet_dms.protocol.submission import JobView
     from nunet_dms.requester.pay import CheckedQuote
@@ -54,6 +56,7 @@ def view_facts(view: JobView) -> dict[str, object]:
     facts = asdict(view)
     facts["state"] = view.state.value
     facts["reason"] = view.reason.value if view.reason else None
+    facts["objections"] = list(view.objections)
     return facts
 
 
@@ -74,9 +77,22 @@ def view_lines(view: JobView) -> tuple[str, ...]:
             f"verdict    {view.provider_amount} to the provider,"
             f" {view.requester_amount} back to the requester"
         )
+    lines += _dispute_lines(view)
     if view.settlement_tx_id:
         word = "settled" if view.settled_ms else "settling"
         lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
     if view.log_complete is False:
         lines.append(f"log        {view.log_bytes} bytes, not complete")
     return tuple(lines)
+
+
+def _dispute_lines(view: JobView) -> list[str]:
+    """Return what was said against a verdict, and what holds a job."""
+    lines = [f"objection  by the {party}" for party in view.objections]
+    if view.is_revised:
+        lines.append("revised    the Oracle's operator has revised the verdict")
+    if view.state.value == "decided" and view.window_ends_s is not None:
+        lines.append(f"window     objections are taken until {clock_time(view.window_ends_s)}")
+    if view.payment_missing:
+        lines.append("held       the chain does not have the payment now; it was handed in again")
+    return lines

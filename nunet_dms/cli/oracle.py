@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nunet_dms import paths
-from nunet_dms.cli import render
+from nunet_dms.cli import oracle_disputes, render
 from nunet_dms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ def serve(folder: Path | None = _DIR) -> None:
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
     )
     run(config, announce=_announce)
+
+
+for _command in (
+    oracle_disputes.disputes,
+    oracle_disputes.revise,
+    oracle_disputes.uphold,
+    oracle_disputes.alerts,
+):
+    app.command()(_command)
 
 
 def _announce(line: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nunet_dms import paths
-from nunet_dms.cli import render
+from nunet_dms.cli import objection, render
 from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester
 from nunet_dms.cli.job_view import quote_facts, quote_lines, view_facts, view_lines
 from nunet_dms.errors import ExitCode, RefusedError, UsageError, VerificationError
@@ -173,6 +173,21 @@ def cancel(job: str = JOB, wallet: str = PAYER, oracle: str = ORACLE, as_json: b
     with _dealings(where, job, wallet, oracle) as us:
         view = us.cancel(_job_id(where, us, job))
     render.show(render.Shown("nunet.request/1", view_facts(view), view_lines(view)), as_json)
+
+
+@app.command(name="object")
+def object_to(
+    job: str = JOB, why: str = objection.WHY, evidence: Path | None = objection.EVIDENCE,
+    wallet: str = PAYER, oracle: str = ORACLE, as_json: bool = JSON,
+) -> None:  # fmt: skip
+    """Object to the verdict on a job while its window is open; the settlement waits for an answer.
+
+    Example: nunet request object JOB --why "it only slept" --evidence log.txt
+    """
+    where, grounds = paths.resolve(), objection.grounds_of(why, evidence)
+    with _dealings(where, job, wallet, oracle) as us:
+        decision = us.object_to(_job_id(where, us, job), grounds)
+    render.show(objection.shown(decision), as_json)
 
 
 @app.command()

@@ -84,6 +84,9 @@ class InboxHandler:
             self._take_offer(offer)
         for job_id in inbox.cancels:
             self._runner.stop(job_id, Reason.CANCELLED)
+        for job_id in inbox.lost_payments:
+            log.error("payment_lost job=%s", job_id)
+            self._runner.stop(job_id, Reason.PAYMENT_LOST)
         for settlement in inbox.settlements:
             self._take_settlement(settlement)
         for job_id in inbox.receipts:
@@ -168,6 +171,10 @@ class InboxHandler:
             until_s = self._deps.clock.monotonic_s() + DECLINED_S
             self._muted[Task(job_id, "cosign")] = until_s
             return
+        if payout.revised_why is not None:
+            log.warning(
+                "verdict_revised job=%s amount=%d why=%s", job_id, payout.amount, payout.revised_why
+            )
         self._keep_payout(row, payout)
         self._task(job_id, "cosign", lambda: self._deps.oracle.cosign(job_id, payout.signature))
 

@@ -12,7 +12,7 @@ from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import fingerprint_of
 
 
-def pinned_oracle(journal: Journal) -> OracleInfo | None:
+def pinned_oracle(journal: JournalReader) -> OracleInfo | None:
     """Return what was pinned, or None before first contact."""
     found = journal.pin()
     return None if found is None else strict.decode(OracleInfo, found[1])
@@ -44,7 +44,7 @@ def pinned_network_id(journal: Path, config: OracleConfig) -> int | None:
     return info.network_id if is_named else None
 
 
-def trusted_key(config: OracleConfig, journal: Journal) -> str:
+def trusted_key(config: OracleConfig, journal: JournalReader) -> str:
     """Return the ticket key of the Oracle that the settings name; empty before first contact."""
     if config.ticket_key:
         return config.ticket_key

@@ -12,6 +12,7 @@ from nunet_dms.cardano.transaction import TxInput
 from nunet_dms.errors import VerificationError
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.rows import JobRow
+from nunet_dms.protocol.dispute import first_of
 from nunet_dms.protocol.node import Cosignature, Settlement
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.report import Reason, Verdict, provider_share
@@ -28,6 +29,8 @@ class Payout:
     signature: Cosignature
     amount: int
     tx_id: str
+    revised_why: str | None = None
+    """What the Oracle's operator says of a revised verdict; None where it was not revised."""
 
 
 def sign_settlement(
@@ -36,13 +39,18 @@ def sign_settlement(
     """Check a settlement and sign it; raises VerificationError with the rule that it breaks.
 
     It must pay exactly what the Oracle's signed verdict says, and the verdict must be what our
-    own report comes to. Of a job that we never took, only a full refund is signed.
+    own report comes to. Of a job that we never took, only a full refund is signed. A verdict that
+    was rightly revised, once, is signed whatever it gives us: not to sign leaves everything to the
+    requester at the deadline.
     """
     request = settlement.request
     if request.job_id != settlement.job_id or request.node_id != us.node_id:
         raise VerificationError("foreign_request", "cannot co-sign: it is another node's job")
     verdict = open_sealed(settlement.verdict, Verdict, Domain.VERDICT, ticket_key)
-    _check_verdict(verdict, job)
+    if verdict.revises is None:
+        _check_verdict(verdict, job)
+    else:
+        first_of(verdict, settlement.first_verdict, ticket_key)
     ref = TxInput(bytes.fromhex(settlement.escrow_tx_id), settlement.escrow_output_index)
     raw = bytes.fromhex(settlement.tx)
     transaction = check_settlement(raw, settlement_terms(request, ref, verdict))
@@ -51,6 +59,7 @@ def sign_settlement(
         signature=Cosignature(public_key=witness.public.hex(), signature=witness.signature.hex()),
         amount=verdict.provider_amount,
         tx_id=transaction.tx_id.hex(),
+        revised_why=verdict.revised_why if verdict.revises is not None else None,
     )
 
 

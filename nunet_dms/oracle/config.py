@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Table
 
 from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
 from nunet_dms.cardano.network import DEVNET, network_named
@@ -25,6 +26,9 @@ DEFAULT_LOG_MAX_BYTES = 64 * 1024 * 1024
 BLOCK_INTERVAL_RANGE_S = (0.05, 600.0)
 """Faster is only heat; slower than ten minutes is slower than any real chain."""
 DEADLINE_MARGIN_RANGE_S = (0, 365 * 86_400)
+DEFAULT_DISPUTE_WINDOW_S = 3600
+"""Where tokens have a value; none on the development ledger."""
+DISPUTE_WINDOW_RANGE_S = (0, 7 * 86_400)
 LOG_MAX_RANGE_BYTES = (1024, 16 * 1024**3)
 
 
@@ -45,6 +49,15 @@ class OracleConfig:
     """Seconds between a job's time limit and the slot from which its requester refunds alone."""
     log_max_bytes: int = DEFAULT_LOG_MAX_BYTES
     """Of one job's log."""
+    dispute_window_s: int | None = None
+    """Seconds in which a verdict may be objected to; None: what is usual on the network."""
+
+    @property
+    def window_s(self) -> int:
+        """The window for objections, in seconds."""
+        if self.dispute_window_s is not None:
+            return self.dispute_window_s
+        return 0 if self.network == DEVNET.name else DEFAULT_DISPUTE_WINDOW_S
 
     @property
     def file(self) -> Path:
@@ -148,6 +161,9 @@ _DEFAULTS: dict[str, dict[str, object]] = {
     },
 }
 
+_WITHOUT_DEFAULT = {"jobs": frozenset({"dispute_window_s"})}
+"""Keys that may be absent, since what is usual depends on the network."""
+
 
 def _read(folder: Path, tree: dict[str, object]) -> tuple[OracleConfig, list[str]]:
     problems = [f"[{name}] is unknown" for name in sorted(tree.keys() - _DEFAULTS.keys())]
@@ -157,7 +173,8 @@ def _read(folder: Path, tree: dict[str, object]) -> tuple[OracleConfig, list[str
         if not isinstance(given, dict):
             problems.append(f"[{section}] must be a table")
             given = {}
-        problems += [f"[{section}] {key} is unknown" for key in sorted(given.keys() - defaults)]
+        known = defaults.keys() | _WITHOUT_DEFAULT.get(section, frozenset())
+        problems += [f"[{section}] {key} is unknown" for key in sorted(given.keys() - known)]
         for key, default in defaults.items():
             value = given.get(key, default)
             if isinstance(default, float) and type(value) is int:
@@ -167,6 +184,7 @@ def _read(folder: Path, tree: dict[str, object]) -> tuple[OracleConfig, list[str
                 value = default
             found[key] = value
     host, port = split_listen(str(found["listen"]))
+    window_s = _window_s(tree.get("jobs"), problems)
     config = OracleConfig(
         folder=folder,
         network=str(found["network"]),
@@ -176,8 +194,18 @@ def _read(folder: Path, tree: dict[str, object]) -> tuple[OracleConfig, list[str
         block_interval_s=float(str(found["block_interval_s"])),
         deadline_margin_s=int(str(found["deadline_margin_s"])),
         log_max_bytes=int(str(found["log_max_bytes"])),
+        dispute_window_s=window_s,
     )
     return config, problems
+
+
+def _window_s(jobs: object, problems: list[str]) -> int | None:
+    given = jobs.get("dispute_window_s") if isinstance(jobs, dict) else None
+    if given is not None and type(given) is not int:
+        like = DEFAULT_DISPUTE_WINDOW_S
+        problems.append(f"[jobs] dispute_window_s must be like {like}, not {given!r:.40}")
+        return None
+    return given
 
 
 def _check(config: OracleConfig) -> None:
@@ -192,6 +220,7 @@ def _check(config: OracleConfig) -> None:
         ("[ledger] block_interval_s", config.block_interval_s, BLOCK_INTERVAL_RANGE_S),
         ("[jobs] deadline_margin_s", config.deadline_margin_s, DEADLINE_MARGIN_RANGE_S),
         ("[jobs] log_max_bytes", config.log_max_bytes, LOG_MAX_RANGE_BYTES),
+        ("[jobs] dispute_window_s", config.window_s, DISPUTE_WINDOW_RANGE_S),
     ):
         if not low <= value <= high:
             raise ConfigError(f"cannot use {key} = {value}: it must be from {low} to {high}")
@@ -221,8 +250,18 @@ def _document(config: OracleConfig) -> str:
         table = tomlkit.table()
         for key in keys:
             table.add(key, tomlkit.item(values[key]).comment(comments[key]))
+        if section == "jobs":
+            _add_window(table, config)
         document.add(section, table)
     return tomlkit.dumps(document)
+
+
+def _add_window(table: Table, config: OracleConfig) -> None:
+    """Add the window for objections; as a comment where the network's own holds."""
+    if config.dispute_window_s is not None:
+        table.add("dispute_window_s", tomlkit.item(config.dispute_window_s))
+    usual = f"dispute_window_s = {DEFAULT_DISPUTE_WINDOW_S}"
+    table.add(tomlkit.comment(f"{usual} # seconds to object to a verdict; none on devnet"))
 
 
 def _write_synced(path: Path, text: str) -> None:

@@ -23,7 +23,8 @@ QUOTE_LIFE_S = 300
 QUOTES_OPEN_MAX = 16
 """Unused quotes of one requester at a time, so that nobody holds every node for nothing."""
 DEADLINE_MARGIN_MIN_S = 3600
-"""Never less between a job's time limit and its deadline: the settlement must fit in."""
+"""Never less between a job's time limit and its deadline, beside the window for objections: the
+settlement must fit in."""
 INPUTS_MAX_BYTES = 16 * 1024**3
 """Of all inputs of one job."""
 SPEC_MAX_BYTES = 3 * 512 * 1024
@@ -110,7 +111,7 @@ def _quote(
     oracle: Oracle, wanted: QuoteRequest, spec_hash: str, chosen: Candidate, now_s: float
 ) -> Quote:
     expires_s = int(now_s) + QUOTE_LIFE_S
-    margin = max(DEADLINE_MARGIN_MIN_S, oracle.config.deadline_margin_s)
+    margin = max(DEADLINE_MARGIN_MIN_S + oracle.config.window_s, oracle.config.deadline_margin_s)
     asset = oracle.network.asset
     request = JobRequest(
         network_magic=oracle.network.magic,

@@ -120,13 +120,17 @@ async def faucet(request: Request) -> Response:
 
 def _health(oracle: Oracle, clockwork: Clockwork) -> Health:
     overdue_s = oracle.clock() - clockwork.last_step_s - oracle.config.block_interval_s
-    stuck = overdue_s > STEP_OVERDUE_S
+    troubles = []
+    if overdue_s > STEP_OVERDUE_S:
+        troubles.append("the clockwork does not turn")
+    if clockwork.alerts:
+        troubles.append(f"{clockwork.alerts} jobs near their deadline are not paid out")
     return Health(
-        status="degraded" if stuck else "ok",
+        status="degraded" if troubles else "ok",
         version=views.VERSION,
         chain=oracle.network.name,
         height=oracle.chain.tip().height,
-        detail="the clockwork does not turn" if stuck else "",
+        detail="; ".join(troubles),
     )
 
 

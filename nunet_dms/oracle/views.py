@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from sqlalchemy import Connection
+
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
-from nunet_dms.oracle import jobs, logs
+from nunet_dms.oracle import disputing, jobs, logs
 from nunet_dms.oracle.composition import Oracle
-from nunet_dms.oracle.jobs import JobRow
+from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.states import LOG_OPEN
 from nunet_dms.protocol.api import JOBS_MAX, LOG_CHUNK_MAX_BYTES, OracleInfo
 from nunet_dms.protocol.chain import AssetQuantity, ChainParameters, UtxoList, UtxoView
@@ -34,7 +36,7 @@ def info(oracle: Oracle) -> OracleInfo:
     )
 
 
-def view(job: JobRow) -> JobView:
+def view(db: Connection, job: JobRow) -> JobView:
     """Return what a requester may know of a job."""
     return JobView(
         job_id=job.job_id,
@@ -56,20 +58,24 @@ def view(job: JobRow) -> JobView:
         finished_ms=job.finished_ms,
         settled_ms=job.settled_ms,
         deadline_slot=job.deadline_slot,
+        window_ends_s=job.window_ends_s,
+        objections=() if job.window_ends_s is None else disputing.parties(db, job.job_id),
+        is_revised=jobs.paper(db, job.job_id, Paper.FIRST_VERDICT) is not None,
+        payment_missing=job.payment_missing_s is not None,
     )
 
 
 def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     """Return a requester's job; raises RefusedError `unknown_job`."""
     with oracle.store.reading() as db:
-        return view(jobs.of_requester(db, job_id, requester))
+        return view(db, jobs.of_requester(db, job_id, requester))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:
     """Return a requester's jobs, newest first."""
     with oracle.store.reading() as db:
         rows = jobs.requester_jobs(db, requester, JOBS_MAX)
-    return JobList(jobs=tuple([view(row) for row in rows]))
+        return JobList(jobs=tuple([view(db, row) for row in rows]))
 
 
 def log_part(

@@ -7,7 +7,6 @@ quote --> upload --> prepare --> submit --> follow --> wait_settled --> save_res
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,21 +21,16 @@ from nunet_dms.errors import (
     UsageError,
     VerificationError,
 )
-from nunet_dms.oracle_http import LONG_POLL_MARGIN_S, OracleHttp
-from nunet_dms.protocol.api import (
-    LOG_CHUNK_MAX_BYTES,
-    LOG_COMPLETE_HEADER,
-    Done,
-    Empty,
-    OracleInfo,
-)
+from nunet_dms.oracle_http import OracleHttp
+from nunet_dms.protocol.api import Done, Empty, OracleInfo
+from nunet_dms.protocol.dispute import Decision, Grounds
 from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest
 from nunet_dms.protocol.node import Cosignature, MissingBlobs, Settlement
 from nunet_dms.protocol.quote import Quote
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import JobList, JobState, JobView, QuoteRequest
-from nunet_dms.requester import ending, pay
+from nunet_dms.requester import ending, joblog, objecting, pay
 from nunet_dms.requester.jobfile import InputFile, JobFile
 from nunet_dms.requester.ledger import Ledger
 from nunet_dms.requester.records import Records, SubmissionRecord
@@ -45,10 +39,6 @@ from nunet_dms.requester.wallet import Wallet
 
 T = TypeVar("T")
 
-LOG_WAIT_S = 20
-"""One long poll for more of a running job's log."""
-START_WAIT_S = 2
-"""The same before the job runs, so that its states are told as they change."""
 SETTLE_EVERY_S = 1.0
 """Between two looks at a job that has ended and is being paid out."""
 SETTLE_WAIT_S = 600.0
@@ -61,8 +51,10 @@ UPLOAD_PATIENCE_S = 60.0
 """The same while we upload and submit, since a quote lives 300 s."""
 
 ENDED = frozenset({JobState.SETTLED, JobState.VOID})
-RAN = ENDED | {JobState.REPORTED, JobState.SETTLING}
+RAN = ENDED | {JobState.REPORTED, JobState.DECIDED, JobState.SETTLING}
 """States in which a log grows no more."""
+NOT_OURS_TO_SIGN = frozenset({"no_settlement", "not_settling", "revised_against_us"})
+"""Settled meanwhile, or in the node's favour, which signs it."""
 
 Told = Callable[[JobView], None]
 """Is told of a job when its state has changed."""
@@ -189,7 +181,7 @@ class Requester:
             told(view)
         while True:
             piece, is_complete = self._patiently(
-                lambda: self._log(job_id, offset, view.state),  # noqa: B023 - called at once
+                lambda: joblog.piece(self._http, job_id, offset, view.state),  # noqa: B023 - called at once
                 PATIENCE_S,
             )
             if piece:
@@ -207,7 +199,8 @@ class Requester:
     ) -> JobView:
         """Return the job once it is settled or void, or as it stands after `limit_s`.
 
-        A settlement that gives all back to us is co-signed on the way: the node may be gone.
+        A settlement that gives all back to us, or whose verdict was revised in our favour, is
+        co-signed on the way: the node may be gone.
         """
         ends, before = self._clock() + limit_s, None
         while True:
@@ -217,7 +210,7 @@ class Requester:
             before = view.state
             if view.state in ENDED or self._clock() >= ends:
                 return view
-            if view.state is JobState.SETTLING and view.provider_amount == 0:
+            if view.state is JobState.SETTLING and (view.provider_amount == 0 or view.is_revised):
                 self._patiently(lambda: self._cosign_if_recorded(job_id), PATIENCE_S)
             self._wait(SETTLE_EVERY_S)
 
@@ -225,7 +218,7 @@ class Requester:
         """Yield what a job's log holds now, piece by piece."""
         offset = 0
         while True:
-            piece, _ = self._log(job_id, offset, None)
+            piece, _ = joblog.piece(self._http, job_id, offset, None)
             if not piece:
                 return
             yield piece
@@ -285,6 +278,11 @@ class Requester:
         body = Cosignature(public_key=witness.public.hex(), signature=witness.signature.hex())
         self._http.call("POST", path, body, Done)
 
+    def object_to(self, job_id: str, grounds: Grounds) -> Decision:
+        """Object to the verdict on a job, while its window is open; raises RefusedError."""
+        given, key = (job_id, grounds), self._info.ticket_key
+        return objecting.object_to(self._http, self._wallet, key, given, int(self._clock()))
+
     def refund(self, record: SubmissionRecord) -> tuple[str, ...]:
         """Take back what lies in a job's escrow, alone, after its deadline; returns the tx ids.
 
@@ -315,25 +313,13 @@ class Requester:
     def _get(self, entry: FileEntry, to: BinaryIO) -> None:
         self._http.get_bytes(f"/v1/blobs/{entry.sha256}", to=to, limit=entry.size)
 
-    def _log(self, job_id: str, offset: int, state: JobState | None) -> tuple[bytes, bool]:
-        """Return the next piece of a log, and whether it will not grow any more."""
-        wait_s = 0 if state is None else LOG_WAIT_S if state is JobState.RUNNING else START_WAIT_S
-        piece = io.BytesIO()
-        headers = self._http.get_bytes(
-            f"/v1/jobs/{job_id}/log?offset={offset}&wait_s={wait_s}",
-            to=piece,
-            limit=LOG_CHUNK_MAX_BYTES,
-            timeout_s=wait_s + LONG_POLL_MARGIN_S,
-        )
-        return piece.getvalue(), headers.get(LOG_COMPLETE_HEADER) == "true"
-
     def _cosign_if_recorded(self, job_id: str) -> None:
         try:
             self.cosign(job_id)
         except UsageError:
             return  # the record is on another machine; the node signs, or that machine
-        except RefusedError as refused:
-            if refused.code not in ("no_settlement", "not_settling"):  # settled meanwhile
+        except VerificationError as refused:
+            if refused.code not in NOT_OURS_TO_SIGN:
                 raise
 
     def _patiently(self, action: Callable[[], T], patience_s: float) -> T:

@@ -319,9 +319,11 @@ def cosignature(raw: bytes, key: PaymentKey) -> Cosignature:
 
 
 @contextmanager
-def running(folder: Path, clock: ManualClock) -> Iterator[World]:
+def running(
+    folder: Path, clock: ManualClock, dispute_window_s: int | None = None
+) -> Iterator[World]:
     """Serve the Oracle in `folder` from a thread; made first if it is not there."""
-    config = OracleConfig(folder=folder, port=0)
+    config = OracleConfig(folder=folder, port=0, dispute_window_s=dispute_window_s)
     if not config.file.exists():
         init(config)
     oracle = open_oracle(config, clock)

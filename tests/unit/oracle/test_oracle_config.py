@@ -19,6 +19,19 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     assert "# seconds between two blocks of the development ledger" in text
 
 
+def test_the_window_for_objections_follows_the_network_unless_it_is_named(tmp_path: Path) -> None:
+    plain = OracleConfig(folder=tmp_path / "plain")
+    init(plain)
+    assert load(plain.folder).window_s == 0
+    text = plain.file.read_text()
+    assert "# dispute_window_s = 3600 # seconds to object to a verdict; none on devnet" in text
+    named = OracleConfig(folder=tmp_path / "named", dispute_window_s=60)
+    init(named)
+    assert load(named.folder) == named
+    assert named.window_s == 60
+    assert OracleConfig(folder=tmp_path, network="preprod").window_s == 3600
+
+
 def test_keys_are_the_owner_s_alone_and_never_overwritten(tmp_path: Path) -> None:
     config = OracleConfig(folder=tmp_path / "o")
     init(config)
@@ -50,6 +63,9 @@ def test_a_key_that_others_may_read_is_refused(tmp_path: Path) -> None:
         ("[jobs]\nlog_max_bytes = 'much'", r"\[jobs\] log_max_bytes must be like"),
         ("[jobs]\nlog_max_bytes = true", r"\[jobs\] log_max_bytes must be like"),
         ("[jobs]\nlog_max_bytes = 1", r"\[jobs\] log_max_bytes = 1: it must be from 1024"),
+        ("[jobs]\ndispute_window_s = 'an hour'", r"\[jobs\] dispute_window_s must be like 3600"),
+        ("[jobs]\ndispute_window_s = true", r"\[jobs\] dispute_window_s must be like 3600"),
+        ("[jobs]\ndispute_window_s = -1", r"\[jobs\] dispute_window_s = -1: it must be from 0"),
         ("[ledger]\nblock_interval_s = 0", r"\[ledger\] block_interval_s = 0.0"),
         ("[ledger]\nblock_interval_s = nan", r"\[ledger\] block_interval_s = nan"),
         ("[oracle]\nnetwork = 'goerli'", "known are devnet, preprod, mainnet"),
