@@ -29,7 +29,13 @@ from nunet_dms.cardano.output import new_output
 from nunet_dms.cardano.signing import sign
 from nunet_dms.cardano.transaction import TxInput
 from nunet_dms.cardano.value import AssetId, Value
-from nunet_dms.errors import CapacityError, RefusedError, UsageError, VerificationError
+from nunet_dms.errors import (
+    CapacityError,
+    ConfigError,
+    RefusedError,
+    UsageError,
+    VerificationError,
+)
 
 NO_VALUE_NOTICE = "development ledger: what it holds has no value"
 GENESIS_LOVELACE = 30_000_000_000_000_000
@@ -49,7 +55,8 @@ log = logging.getLogger(__name__)
 class Devnet:
     """A chain backend whose chain is a file; see the module. Any thread may call.
 
-    `clock` returns Unix seconds. Raises ConfigError when the file cannot be used.
+    `clock` returns Unix seconds. Raises ConfigError when the file cannot be used, or its blocks
+    are not the ones that their hashes name.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
@@ -57,6 +64,7 @@ class Devnet:
         self._store = LedgerStore(path)
         try:
             self._genesis_time_s, faucet_key = self._genesis()
+            self._check_blocks(path)
         except BaseException:
             self._store.close()
             raise
@@ -224,6 +232,17 @@ class Devnet:
             raise VerificationError(
                 "not_conserved", f"cannot trust the ledger: it holds {surplus} from nowhere"
             )
+
+    def _check_blocks(self, path: Path) -> None:
+        """Refuse a file whose blocks are not the ones their hashes name: 30 microseconds each."""
+        try:
+            with self._store.reading():
+                blocks.check_blocks(self._store)
+        except VerificationError as error:
+            raise ConfigError(
+                f"cannot open the ledger {path}: {error}",
+                hint="put a copy of it back, or move it away to start a new one",
+            ) from error
 
     def _genesis(self) -> tuple[int, PaymentKey]:
         """Return the time of slot 0 and the faucet's key; a new file gets them now."""

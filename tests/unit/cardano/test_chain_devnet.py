@@ -37,6 +37,8 @@ from nunet_dms.cardano.builder import (
     build_payment,
     build_refund,
     build_settlement,
+    build_transfer,
+    new_output,
     sign,
 )
 from nunet_dms.cardano.chain import devnet as devnet_module
@@ -175,6 +177,14 @@ def test_a_mainnet_address_is_refused_everywhere(ledger: Devnet) -> None:
         ledger.faucet(mainnet, 2 * ADA, 0)
     with refused(LedgerRule.WRONG_OUTPUT_NETWORK):
         ledger.unspent_outputs(mainnet)
+    funded = fund(ledger, REQUESTER)
+    outputs = (new_output(mainnet, Value(5 * ADA)),)
+    paying = build_transfer((funded,), outputs, REQUESTER.address(0))
+    with refused(LedgerRule.WRONG_OUTPUT_NETWORK):
+        ledger.submit(sign(paying.raw, REQUESTER))
+    declared = build_transfer((funded,), (), mainnet)
+    with refused(LedgerRule.WRONG_BODY_NETWORK):
+        ledger.submit(sign(declared.raw, REQUESTER))
 
 
 def test_the_same_bytes_twice_do_no_harm(ledger: Devnet) -> None:

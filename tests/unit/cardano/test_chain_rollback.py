@@ -26,7 +26,7 @@ from nunet_dms.cardano.chain.devnet import GENESIS_LOVELACE, Devnet
 from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.transaction import read_transaction
 from nunet_dms.cardano.value import Value
-from nunet_dms.errors import UsageError, VerificationError
+from nunet_dms.errors import ConfigError, UsageError, VerificationError
 
 
 @pytest.fixture
@@ -206,6 +206,9 @@ def test_the_first_broken_block_is_named(
         with pytest.raises(VerificationError, match="cannot trust") as broken:
             ledger.verify()
     assert (broken.value.code, broken.value.where) == (code, where)
+    if code == "broken_chain":
+        with pytest.raises(ConfigError, match=f"cannot open the ledger .*: cannot trust {where}: "):
+            Devnet(path, clock)
 
 
 VERSION_1 = (
