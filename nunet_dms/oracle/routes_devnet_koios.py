@@ -122,7 +122,14 @@ def _genesis(ledger: Shown) -> Plain:
             "networkid": "Testnet",
             "epochlength": str(face.EPOCH_SLOTS),
             "slotlength": "1",
+            "maxlovelacesupply": "45000000000000000",
             "systemstart": ledger.began_s,
+            "activeslotcoeff": "1",
+            "slotsperkesperiod": "129600",
+            "maxkesrevolutions": "62",
+            "securityparam": "2160",
+            "updatequorum": "1",
+            "alonzogenesis": "{}",
         }
     ]
 

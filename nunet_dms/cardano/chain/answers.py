@@ -16,6 +16,8 @@ ITEMS_MAX = 10_000
 TEXT_MAX_CHARS = 1024 * 1024
 """Of one text; a transaction's bytes in hex have up to 131,072."""
 WHOLE_MAX = 2**63 - 1
+QUANTITY_MAX = 2**64 - 1
+"""Of one token in one output: the ledger's words have 64 bits."""
 
 _DECIMAL = re.compile(r"[0-9]{1,20}")
 _HEX = re.compile(r"([0-9a-fA-F]{2})*")
@@ -86,8 +88,8 @@ class Part:
     def quantity(self) -> int:
         """Return a whole number written in decimal digits within quotes, or as one."""
         if isinstance(self.value, str) and _DECIMAL.fullmatch(self.value):
-            return Part(int(self.value), self.where).whole()
-        return self.whole()
+            return Part(int(self.value), self.where).whole(0, QUANTITY_MAX)
+        return self.whole(0, QUANTITY_MAX)
 
     def flag(self) -> bool:
         """Return true or false."""

@@ -209,12 +209,12 @@ def _listed(row: Part) -> Utxo:
     for policy, names in row.at("value").entries():
         for name, amount in names.entries():
             if policy == _ADA:
-                lovelace = amount.whole()
+                lovelace = amount.quantity()
             else:
                 asset = remote.read_asset(
                     Part(policy, names.where).octets(), Part(name, amount.where).octets(), row.where
                 )
-                assets[asset] = amount.whole()
+                assets[asset] = amount.quantity()
     value = Value.of(lovelace, assets)
     has_datum = row.find("datum") is not None or row.find("datumHash") is not None
     has_script_ref = row.find("script") is not None
