@@ -7,7 +7,8 @@ A node's ledger state holds unspent outputs and no transactions, which sets the 
   tip's when that was first seen, which is the true one or later, so that confirmations are never
   counted too high. Whoever else signed it on the way is not seen.
 - `is_spent` is true for an output that is known to have been made and is there no longer. A
-  transaction none of whose outputs is left, but one of whose inputs is, was rolled back.
+  transaction none of whose outputs is left, but one of whose inputs is, was rolled back; one that
+  was seen and has neither left is taken for spent.
 - A transaction whose outputs were all spent again before it was looked at once is not found: keep
   the Oracle running, or let a second backend agree.
 """
