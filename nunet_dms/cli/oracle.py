@@ -114,6 +114,7 @@ def check(
             "cannot check the chain: it is the development ledger in the Oracle's own folder",
             hint="to use a public network, set [oracle] network and [chain] backend in oracle.toml",
         )
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR)  # the answer says what is wrong
     found = look_at(config, time.time)
     lines = (
         f"{found.network} (magic {found.magic}) by {' and '.join(found.backends)}",

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from nunet_dms.errors import UnreachableError
 from nunet_dms.oracle import files, jobs, missed, offering, quotes, reporting, settling
 from nunet_dms.oracle.chain_watch import ChainWatch
 from nunet_dms.oracle.composition import Oracle
@@ -78,5 +79,7 @@ class Clockwork:
             for job in found:
                 try:
                     act(job)
+                except UnreachableError as error:  # the chain says nothing: nothing is decided
+                    log.warning("job_waits job=%s why=%s", job.job_id, error)
                 except Exception:  # of one job: the others go on, and it is tried again
                     log.exception("job_stuck job=%s state=%s", job.job_id, state.value)

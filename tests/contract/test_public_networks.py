@@ -27,7 +27,6 @@ from nunet_dms.cardano.transaction import TxInput, read_transaction
 OLD_ESCROW = "addr_test1wp2nthmgs7n6cwfs4srjs8vtsayhss08he0vwyl2e0v836s5n6jgy"
 """The former NuNet's escrow on preprod: it held and may still hold outputs."""
 NTX_PAYMENT = bytes.fromhex("92da9170498a95b7e403e3ef60ae89d2dad8535df0a547b2fd54363d17b5dc55")
-NTX_PAYMENT_SLOT = 132_289_761
 NTX_PAID = 5_203_442_460
 """Base units: 5,203.44246 NTX."""
 BLOCK_WAIT_S = 240

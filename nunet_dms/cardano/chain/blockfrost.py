@@ -83,6 +83,7 @@ class Blockfrost:
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
         """Return what the address holds, richest first, at most 1000."""
+        self._remote.check_address(address)
         found: list[Utxo] = []
         for page in range(1, PAGES_MAX + 1):
             asked = f"?count={PAGE_ROWS}&page={page}"
@@ -169,7 +170,7 @@ class Blockfrost:
 
 def _row(row: Part, address: Address) -> Utxo:
     """Read one row of an address's outputs."""
-    remote.check_address(row.at("address"), address)
+    remote.check_speaks_of(row.at("address"), address)
     lovelace, assets = 0, dict[AssetId, int]()
     for each in row.at("amount").items():
         quantity = each.at("quantity").quantity()

@@ -127,7 +127,8 @@ class ChainHttp:
         self._refuse_while_resting()
         patience = Patience(self._timing)
         while True:
-            self._bucket.take()
+            if not self._bucket.take():
+                raise self.unreachable("too many calls wait for their turn")
             asked_s = 0.0
             try:
                 reply, asked_s = self._exchange(method, path, body)

@@ -82,6 +82,7 @@ class Koios:
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
         """Return what the address holds, richest first, at most 1000."""
+        self._remote.check_address(address)
         body = {"_addresses": [address.bech32], "_extended": True}
         rows = self._query("/address_utxos", body).json().items()
         return remote.richest_first(
@@ -157,7 +158,7 @@ class Koios:
 
 def _row(row: Part, address: Address) -> Utxo:
     """Read one row of `address_utxos`."""
-    remote.check_address(row.at("address"), address)
+    remote.check_speaks_of(row.at("address"), address)
     assets: dict[AssetId, int] = {}
     listed = row.find("asset_list")
     for each in listed.items() if listed else ():

@@ -105,9 +105,10 @@ class Ogmios:
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
         """Return what the address holds, richest first, at most 1000."""
+        self._remote.check_address(address)
         rows = self._query("queryLedgerState/utxo", {"addresses": [address.bech32]}).items()
         for row in rows:
-            remote.check_address(row.at("address"), address)
+            remote.check_speaks_of(row.at("address"), address)
         return remote.richest_first([_listed(row) for row in rows])
 
     def submit(self, raw: bytes) -> bytes:

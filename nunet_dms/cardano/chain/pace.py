@@ -19,6 +19,9 @@ REST_S = 5.0
 REST_MAX_S = 300.0
 """The longest rest that a backend may ask for (Retry-After)."""
 
+QUEUE_MAX_S = 10.0
+"""Longest wait for the turn of one call: a caller beyond that is sent away instead."""
+
 _CHANCE = secrets.SystemRandom()
 
 
@@ -59,18 +62,22 @@ class Bucket:
         self._left = float(limit.burst)
         self._filled_at_s = timing.monotonic()
 
-    def take(self) -> None:
-        """Wait for the turn of one call; later callers queue behind earlier ones."""
+    def take(self) -> bool:
+        """Wait for the turn of one call, behind earlier ones; False if that would take too long."""
         if self._limit.burst == 0:
-            return
+            return True
         with self._lock:
             now_s = self._timing.monotonic()
             gained = (now_s - self._filled_at_s) * self._limit.per_s
-            self._left = min(float(self._limit.burst), self._left + gained) - 1
+            self._left = min(float(self._limit.burst), self._left + gained)
             self._filled_at_s = now_s
-            short = -self._left
-        if short > 0:
-            self._timing.wait(short / self._limit.per_s)
+            wait_s = (1 - self._left) / self._limit.per_s
+            if wait_s > QUEUE_MAX_S:
+                return False
+            self._left -= 1
+        if wait_s > 0:
+            self._timing.wait(wait_s)
+        return True
 
 
 class Patience:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from nunet_dms.cardano.address import Address, parse_address
 from nunet_dms.cardano.chain.answers import Part, wrong
 from nunet_dms.cardano.chain.backend import Genesis, Tip
+from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.fees import FeeParams, Utxo
 from nunet_dms.cardano.network import Network
 from nunet_dms.cardano.output import TxOutput, new_output
@@ -25,7 +26,12 @@ from nunet_dms.cardano.transaction import (
     read_transaction,
 )
 from nunet_dms.cardano.value import AssetId, Value
-from nunet_dms.errors import MalformedError, UnreachableError, VerificationError
+from nunet_dms.errors import (
+    MalformedError,
+    RefusedError,
+    UnreachableError,
+    VerificationError,
+)
 
 TIP_LIFE_S = 2.0
 PARAMETERS_LIFE_S = 300.0
@@ -108,6 +114,14 @@ class Remote:
         except VerificationError as error:
             raise UnreachableError(str(error), hint=error.hint) from error
 
+    def check_address(self, address: Address) -> None:
+        """Raise RefusedError for another network's address: nothing of it is ever here."""
+        if address.network_id != self._network.network_id:
+            raise RefusedError(
+                LedgerRule.WRONG_OUTPUT_NETWORK.value,
+                f"cannot use {address} here: this is {self._network.name}",
+            )
+
     def slot_at(self, time_s: float) -> int:
         """Return the slot of a Unix time; of a public network without asking anybody."""
         return self._anchor().slot_at(time_s)
@@ -165,7 +179,7 @@ def read_asset(policy: bytes, name: bytes, where: str) -> AssetId:
     return AssetId(policy, name)
 
 
-def check_address(part: Part, address: Address) -> None:
+def check_speaks_of(part: Part, address: Address) -> None:
     """Raise UnreachableError unless the backend speaks of the address that was asked for."""
     try:
         found = parse_address(part.text())

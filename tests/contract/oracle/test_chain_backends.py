@@ -106,6 +106,12 @@ def test_what_nobody_ever_made_is_not_there(chain: ChainBackend) -> None:
     assert chain.unspent_outputs(PaymentKey.generate().address(0)) == ()
 
 
+def test_another_network_s_address_is_refused(chain: ChainBackend) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        chain.unspent_outputs(PaymentKey.generate().address(1))
+    assert refusal.value.code == LedgerRule.WRONG_OUTPUT_NETWORK.value
+
+
 def test_an_output_that_a_transaction_does_not_have_is_not_there(
     world: World, chain: ChainBackend, spender: Spender
 ) -> None:

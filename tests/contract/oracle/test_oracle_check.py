@@ -97,7 +97,7 @@ def test_a_chain_of_another_network_ends_with_7_and_a_silent_one_with_6(
     edit(file, chain__url="http://127.0.0.1:9")
     silent = nunet("oracle", "check", "--dir", tmp_path / "o")
     assert (silent.returncode, silent.stdout) == (6, "")
-    assert "cannot reach the chain by koios at http://127.0.0.1:9: nothing listens" in silent.stderr
+    assert silent.stderr.startswith("nunet: cannot reach the chain by koios at http://127.0.0.1:9")
 
 
 def test_the_ledger_in_the_folder_is_not_to_be_checked(tmp_path: Path) -> None:
