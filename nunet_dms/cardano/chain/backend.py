@@ -3,7 +3,9 @@
 A backend is believed about four things only: where a transaction is, whether it passed phase 2,
 what is spent, and where the tip is. The bytes it returns are read and checked by ourselves.
 Whatever it is asked, a backend that does not answer, or answers nonsense, is an UnreachableError:
-it says nothing about the chain.
+it says nothing about the chain. Two answers may be of different blocks, and behind one address of
+a public backend stand several nodes: whoever finds an output spent, but not yet the transaction
+that spent it, must not conclude that it was another one before asking again, some blocks later.
 """
 
 from __future__ import annotations

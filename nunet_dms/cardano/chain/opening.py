@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -72,8 +72,10 @@ def open_chain(source: Source, around: Surroundings, second: Source | None = Non
     first = _opened(source, around)
     if second is None:
         return first
+    # Two nodes of one's own see different things: each has a memory of its own.
+    apart = replace(around, memory=around.memory.with_name(f"second-{around.memory.name}"))
     try:
-        return Agreeing(first, _opened(second, around))
+        return Agreeing(first, _opened(second, apart))
     except BaseException:
         first.close()
         raise

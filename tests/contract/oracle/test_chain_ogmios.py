@@ -126,6 +126,23 @@ def test_a_payment_that_a_rollback_takes_out_is_gone_and_counts_anew_when_it_is_
         assert found.height == 12
 
 
+def test_two_nodes_of_one_s_own_do_not_share_what_they_have_seen(tmp_path: Path) -> None:
+    ahead, behind = Ledger(height=9, unspent=set(MADE)), Ledger(height=8, unspent={FUNDS.ref})
+    with playing(ahead) as first, playing(behind) as second:
+        chain = open_chain(
+            Source(backend="ogmios", url=first.url),
+            Surroundings(PREPROD, lambda: 0.0, tmp_path / "ogmios.db"),
+            Source(backend="ogmios", url=second.url),
+        )
+        chain.submit(RAW)
+        assert chain.transaction(READ.tx_id) is None
+        ahead.height, behind.height, behind.unspent = 12, 11, set(MADE)
+        found = chain.transaction(READ.tx_id)
+        chain.close()
+    assert found is not None
+    assert found.height == 11  # where the second saw it; the first still has 9
+
+
 def test_what_was_never_seen_is_not_taken_for_included(tmp_path: Path) -> None:
     ledger = Ledger()
     with playing(ledger) as played, asking(played.url, tmp_path / "ogmios.db") as chain:
