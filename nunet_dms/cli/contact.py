@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from nunet_dms import config
 from nunet_dms.cli import render
-from nunet_dms.errors import NotOnboardedError
 from nunet_dms.paths import Paths
 
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ def oracle_url(where: Paths, given: str) -> str:
     """Return the Oracle to talk to: as given, $NUNET_ORACLE, the config, else loopback."""
     if url := given or os.environ.get(ORACLE_VARIABLE, ""):
         return url
-    try:
-        return config.load(where.config_file).oracle.url
-    except NotOnboardedError:
-        return config.DEFAULT_ORACLE_URL
+    return config.load_oracle(where.config_file).url
 
 
 @contextmanager
@@ -57,8 +53,9 @@ def meet(where: Paths, url: str) -> Iterator[Met]:
     def trust(fingerprint: str) -> None:
         render.progress(f"the Oracle at {url} has the key {fingerprint}: pinned")
 
+    token = config.load_token(where.config_file).choice
     with OracleHttp(url) as http:
-        yield Met(http, meet_oracle(http, requests_dir(where), trust=trust).info)
+        yield Met(http, meet_oracle(http, requests_dir(where), trust=trust, token=token).info)
 
 
 @contextmanager
@@ -72,9 +69,12 @@ def requester(where: Paths, url: str, wallet: str) -> Iterator[Requester]:
     with meet(where, url) as met:
         info = met.info
     us = open_wallet(where.wallets_dir, wallet, info.network_id)
+    token = config.load_token(where.config_file).choice
     proof = WalletProof(us.key, us.address)
     with OracleHttp(url, proof, ticket_key=info.ticket_key) as http:
-        yield Requester(http, us, info, records(where), clock=time.time)
+        dealings = Requester(http, us, info, records(where), clock=time.time)
+        dealings.token = token
+        yield dealings
 
 
 def records(where: Paths) -> Records:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.cardano.network import NETWORK_S_OWN, TokenChoice
 from nunet_dms.config import OracleConfig
 from nunet_dms.errors import NunetError, VerificationError
 from nunet_dms.node.journal import Journal, JournalReader
@@ -52,12 +54,19 @@ def trusted_key(config: OracleConfig, journal: JournalReader) -> str:
     return pinned.ticket_key if found and pinned and found[0] == config.url else ""
 
 
-def check_oracle(info: OracleInfo, config: OracleConfig, journal: Journal) -> OracleInfo:
+def check_oracle(
+    info: OracleInfo,
+    config: OracleConfig,
+    journal: Journal,
+    token: TokenChoice = NETWORK_S_OWN,
+) -> OracleInfo:
     """Pin an Oracle at first contact, or when the owner's settings name another key or address.
 
-    Raises VerificationError if it is not the one that is pinned, and UsageError if jobs of a
-    former one are still open.
+    `token` is the owner's word on what jobs are paid in. Raises VerificationError if the Oracle is
+    not the one that is pinned or pays in another token, and UsageError if jobs of a former one are
+    still open.
     """
+    known_network(info, token)
     if config.ticket_key and info.ticket_key != config.ticket_key:
         raise _another("config.toml", config.ticket_key, info.ticket_key)
     found, pinned = journal.pin(), pinned_oracle(journal)

@@ -193,7 +193,8 @@ class Worker:
     def _contacted(self, value: object) -> None:
         if isinstance(value, OracleInfo):
             try:
-                self._inbox.oracle = check_oracle(value, self._config.oracle, self._deps.journal)
+                own, token = self._config.oracle, self._config.token.choice
+                self._inbox.oracle = check_oracle(value, own, self._deps.journal, token)
             except NunetError as error:
                 self._went_wrong("contact", error)
                 self._deps.backoff.fail(Task("", "contact"), self._deps.clock.monotonic_s())

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from nunet_dms.errors import UnreachableError
 from nunet_dms.oracle import alerts, files, jobs, missed, offering, quotes, reporting, settling
+from nunet_dms.oracle.chain_watch import ChainWatch
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.registering import LEASE_S
@@ -29,6 +30,7 @@ class Clockwork:
     def __init__(self, oracle: Oracle) -> None:
         self._oracle = oracle
         self._next_sweep_s = 0.0
+        self.watch = ChainWatch(oracle.chain)
         self.last_step_s = 0.0
         """When the last whole step was done, or we began; Unix seconds. Health depends on it."""
 
@@ -38,6 +40,7 @@ class Clockwork:
     def start(self) -> None:
         """Begin a life: leases start anew, since nodes could not renew them while we were down."""
         self.last_step_s = self._oracle.clock()
+        self.watch.look()
         with self._oracle.store.writing() as db:
             jobs.renew_leases(db, int(self.last_step_s) + LEASE_S)
 
@@ -46,6 +49,7 @@ class Clockwork:
         oracle = self._oracle
         if oracle.devnet is not None:
             oracle.devnet.tick()
+        self.watch.look()
         self._look_again(now_s)
         self._each(JobState.SUBMITTED, lambda job: offering.confirm(oracle, job))
         self._each(JobState.OFFERED, lambda job: offering.lose_offer(oracle, job.job_id, now_s))
@@ -63,9 +67,9 @@ class Clockwork:
         self.last_step_s = now_s
 
     def run(self, stop: threading.Event) -> None:
-        """Step at the ledger's block interval until `stop` is set."""
+        """Step at the chain's interval until `stop` is set."""
         self.start()
-        while not stop.wait(self._oracle.config.block_interval_s):
+        while not stop.wait(self._oracle.config.turn_interval_s):
             try:
                 self.step(self._oracle.clock())
             except Exception:  # the next turn may do; health tells that none did

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
+from nunet_dms.cardano.network import DEVNET
 from nunet_dms.oracle import disputing, jobs, logs
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
@@ -32,7 +33,7 @@ def info(oracle: Oracle) -> OracleInfo:
         token_decimals=network.token_decimals,
         ticket_key=oracle.keys.ticket.public,
         escrow_key_hash=oracle.keys.escrow.key_hash.hex(),
-        warning="" if oracle.devnet is None else NO_VALUE_NOTICE,
+        warning=NO_VALUE_NOTICE if network.name == DEVNET.name else "",
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from nunet_dms.cardano.agreement import escrow_terms
+from nunet_dms.cardano.network import NETWORK_S_OWN, TokenChoice
 from nunet_dms.errors import (
     CapacityError,
     OracleUnreachableError,
@@ -83,6 +84,8 @@ class Requester:
         self._records = records
         self._clock = clock
         self._wait = wait or threading.Event().wait
+        self.token: TokenChoice = NETWORK_S_OWN
+        """What we pay with; another one has to be in our own settings."""
 
     def quote(
         self, spec: JobSpec, *, max_price: int | None = None, node_id: str | None = None
@@ -92,7 +95,7 @@ class Requester:
         Raises CapacityError when no node has room, RefusedError, VerificationError.
         """
         wanted = pay.Wanted(
-            spec.digest, spec.time_limit_s, self._wallet.address, max_price, node_id
+            spec.digest, spec.time_limit_s, self._wallet.address, max_price, node_id, self.token
         )
         request = QuoteRequest(
             spec=spec,

@@ -7,7 +7,7 @@ held to a bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.agreement import escrow_terms
@@ -21,9 +21,9 @@ from nunet_dms.cardano.builder import (
 from nunet_dms.cardano.cip8 import sign_message
 from nunet_dms.cardano.escrow import EscrowTerms
 from nunet_dms.cardano.keys import PaymentKey
-from nunet_dms.cardano.network import NETWORKS, Network
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.cardano.network import NETWORK_S_OWN, Network, TokenChoice
 from nunet_dms.cardano.payment import PaymentTerms, check_payment
-from nunet_dms.cardano.value import AssetId
 from nunet_dms.errors import VerificationError
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import OracleInfo
@@ -51,6 +51,8 @@ class Wanted:
     max_price: int | None = None
     """In base units of the token."""
     node_id: str | None = None
+    token: TokenChoice = NETWORK_S_OWN
+    """Of our own settings: what we pay with, whatever the Oracle says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def check_quote(
     `slot` is the ledger's present one. Raises VerificationError; its code names the rule.
     """
     request = quote.request
-    network = known_network(info)
+    network = known_network(info, wanted.token)
     for holds, code, why in (
         *_identity_rules(request, wanted, info),
         *_price_rules(quote, wanted),
@@ -85,27 +87,6 @@ def check_quote(
             "cannot accept the quote: its request commits to another escrow address",
         )
     return CheckedQuote(quote, escrow, network)
-
-
-def known_network(info: OracleInfo) -> Network:
-    """Return the Oracle's network, with its token; raises VerificationError if it contradicts ours.
-
-    Only the development network's token policy may be of the Oracle's making.
-    """
-    network = NETWORKS.get(info.network)
-    token = AssetId(bytes.fromhex(info.token_policy), bytes.fromhex(info.token_name))
-    if network is None or (network.magic, network.network_id) != (
-        info.network_magic,
-        info.network_id,
-    ):
-        raise VerificationError(
-            "wrong_network", f"cannot use this Oracle: its network {info.network!r:.40} is unknown"
-        )
-    if (network.token_policy or token.policy, network.token_name) != (token.policy, token.name):
-        raise VerificationError(
-            "wrong_token", f"cannot use this Oracle: {token} is not what {network.name} pays with"
-        )
-    return replace(network, token_policy=token.policy)
 
 
 def sign_submission(

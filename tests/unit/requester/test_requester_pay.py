@@ -127,22 +127,6 @@ def test_a_quote_from_another_node_than_the_wanted_one_is_refused() -> None:
     assert refusal(quote_of(REQUEST), replace(WANTED, node_id="1" * 56)) == "wrong_node"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"network": "elsewhere"}, "wrong_network"),
-        ({"network": "preprod"}, "wrong_network"),
-        ({"network_id": 1}, "wrong_network"),
-        ({"network": "preprod", "network_magic": 1}, "wrong_token"),
-        ({"token_name": "00"}, "wrong_token"),
-    ],
-)
-def test_an_oracle_may_not_choose_network_or_token(changes: dict[str, object], code: str) -> None:
-    with pytest.raises(VerificationError) as caught:
-        pay.known_network(replace(INFO, **changes))
-    assert caught.value.code == code
-
-
 def test_the_submission_is_signed_by_the_wallet_and_its_payment_fulfils_the_terms() -> None:
     checked = checked_quote()
     submission = pay.sign_submission(checked, REQUESTER, HOME, funds(), LEDGER)
