@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from nunet_dms import config
 from nunet_dms.cli import render
+from nunet_dms.cli.passphrases import opening
 from nunet_dms.errors import NotOnboardedError
 from nunet_dms.paths import Paths
 
@@ -62,16 +63,21 @@ def meet(where: Paths, url: str) -> Iterator[Met]:
 
 
 @contextmanager
-def requester(where: Paths, url: str, wallet: str) -> Iterator[Requester]:
-    """Return a wallet's dealings with an Oracle, logged in by the wallet's signature."""
+def requester(
+    where: Paths, url: str, wallet: str, passphrase: Path | None = None
+) -> Iterator[Requester]:
+    """Return a wallet's dealings with an Oracle, logged in by the wallet's signature.
+
+    The passphrase is read from the file, or asked for, once the Oracle is known.
+    """
     from nunet_dms.oracle_http import OracleHttp, WalletProof  # noqa: PLC0415 - when needed
     from nunet_dms.requester.client import Requester  # noqa: PLC0415 - as above
-    from nunet_dms.requester.wallet import open_wallet  # noqa: PLC0415 - as above
+    from nunet_dms.requester.wallet import find_wallet  # noqa: PLC0415 - as above
 
-    open_wallet(where.wallets_dir, wallet)  # first: without a wallet there is nothing to ask
+    known = find_wallet(where.wallets_dir, wallet)  # first: without one there is nothing to ask
     with meet(where, url) as met:
         info = met.info
-    us = open_wallet(where.wallets_dir, wallet, info.network_id)
+    us = known.unlocked(info.network_id, opening(passphrase, wallet))
     proof = WalletProof(us.key, us.address)
     with OracleHttp(url, proof, ticket_key=info.ticket_key) as http:
         yield Requester(http, us, info, records(where), clock=time.time)
