@@ -124,7 +124,7 @@ def wallet_names(folder: Path) -> tuple[str, ...]:
     """Return the names of all wallets, in order."""
     try:
         files = [path for path in folder.iterdir() if path.suffix in (ENCRYPTED, PLAIN)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     return tuple(sorted({path.stem for path in files if WALLET_NAME.fullmatch(path.stem)}))
 
