@@ -1,11 +1,13 @@
-"""Shelley addresses (CIP-19): base and enterprise, of keys and of scripts."""
+"""Addresses (CIP-19): base and enterprise, of keys and of scripts; and what Byron's name."""
 
 from __future__ import annotations
 
 import re
+import zlib
 from dataclasses import dataclass
 
 from nunet_dms.cardano import bech32
+from nunet_dms.cardano.cbor import EMBEDDED_TAG, Cursor
 from nunet_dms.cardano.hashes import KEY_HASH_BYTES
 from nunet_dms.cardano.network import MAIN_NETWORK_ID, TEST_NETWORK_ID
 from nunet_dms.errors import MalformedError
@@ -86,6 +88,27 @@ def address_from_bytes(raw: bytes) -> Address:
         stake=raw[ENTERPRISE_BYTES:] if is_base else None,
         stake_is_script=is_base and bool(kind & SCRIPT_STAKE),
     )
+
+
+def byron_root(raw: bytes) -> bytes:
+    """Return the 28-byte root by which a Byron address names its key; raises MalformedError."""
+    outer = Cursor(raw)
+    is_open = outer.enter(2)
+    outer.expect_tag(EMBEDDED_TAG)
+    content = outer.byte_string(1, len(raw))
+    checksum = outer.unsigned()
+    outer.leave(is_open)
+    outer.finish()
+    if zlib.crc32(content) != checksum:
+        raise outer.malformed("a Byron address has a wrong checksum")
+    inner = Cursor(content)
+    is_open = inner.enter(3)
+    root = inner.digest(KEY_HASH_BYTES)
+    inner.opaque()  # attributes
+    inner.unsigned()
+    inner.leave(is_open)
+    inner.finish()
+    return root
 
 
 def parse_address(text: str) -> Address:

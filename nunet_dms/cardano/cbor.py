@@ -1,12 +1,14 @@
 """CBOR (RFC 8949) as Cardano uses it: a cursor that keeps positions, and a canonical encoder.
 
 The cursor reads what the ledger's formats need and refuses the rest: no floats, no simple
-values but false, true and null. Every failure is a MalformedError.
+values but false, true and null, no key twice in a map (but in what is passed over as opaque).
+Integers and lengths may be written longer than need be, arrays, maps and strings without their
+length, as the ledger allows. Every failure is a MalformedError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nunet_dms.errors import MalformedError
@@ -19,8 +21,18 @@ UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = range(8)
 SET_TAG = 258
 """Marks an array as a set (Conway's CDDL allows it, and allows leaving it out)."""
 
+EMBEDDED_TAG = 24
+"""Marks a byte string that holds CBOR: an inline datum, a reference script, a Byron address."""
+
+MAX_UNSIGNED = 2**64 - 1
+"""Largest integer that CBOR has without tags: the largest amount, fee and slot."""
+
 _INDEFINITE = -1
 _BREAK = 0xFF
+_BYTES_HEADS = [b"\x58" + bytes([length]) for length in range(256)]
+"""How a byte string of 24 to 255 bytes starts in its shortest form."""
+_SHORT_HEADS = [(first >> 5, first & 31) if first & 31 < 24 else None for first in range(256)]
+"""Major type and argument of an item by its first byte, where that byte has both."""
 _CONSTANTS = {20: False, 21: True, 22: None}
 
 
@@ -42,12 +54,14 @@ class Encoded:
 class Cursor:
     """A position in CBOR bytes; each read moves it past one item."""
 
-    __slots__ = ("data", "pos", "size")
+    __slots__ = ("data", "pos", "size", "unjudged")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.pos = 0
         self.size = len(data)
+        self.unjudged: set[str] = set()
+        """Names of what readers met and took for its form only, such as `certificates`."""
 
     def head(self) -> tuple[int, int]:
         """Read an item's major type and argument; the argument is -1 for indefinite length."""
@@ -55,10 +69,11 @@ class Cursor:
         if pos >= self.size:
             raise self.malformed("it ends in the middle of an item")
         first = self.data[pos]
-        major, info = first >> 5, first & 31
-        if info < 24:
+        short = _SHORT_HEADS[first]
+        if short:
             self.pos = pos + 1
-            return major, info
+            return short
+        major, info = first >> 5, first & 31
         if info < 28 and major != SIMPLE:
             end = pos + 1 + (1 << info - 24)
             if end > self.size:
@@ -76,22 +91,30 @@ class Cursor:
             raise self.malformed("it ends where an item should start")
         return self.data[self.pos] >> 5
 
-    def items(self, major: int) -> Iterator[int]:
-        """Enter an array or a map; yield once before each of its items or pairs."""
+    def items(self, major: int) -> Iterable[int]:
+        """Enter an array or a map; give a number before each of its items or pairs."""
         found, count = self.head()
         if found != major:
             raise self.malformed("an array or a map is missing")
         if count == _INDEFINITE:
-            count = 0
-            while not self._at_break():
-                yield count
-                count += 1
-            return
+            return self._until_break()
         if count << (major == MAP) > self.size - self.pos:
             raise self.malformed("a length is greater than what is left")
-        yield from range(count)
+        return range(count)
 
-    def set_items(self) -> Iterator[int]:
+    def enter(self, length: int) -> bool:
+        """Enter an array of exactly that many items; `leave` wants to know what this returns."""
+        major, count = self.head()
+        if major != ARRAY or count not in (length, _INDEFINITE):
+            raise self.malformed(f"an array of {length} items is missing")
+        return count == _INDEFINITE
+
+    def leave(self, is_open: bool) -> None:
+        """Leave an array whose items were all read."""
+        if is_open and not self._at_break():
+            raise self.malformed("an array has too many items")
+
+    def set_items(self) -> Iterable[int]:
         """Enter a set: an array that may carry the set tag."""
         if self.major() == TAG:
             self.expect_tag(SET_TAG)
@@ -118,16 +141,21 @@ class Cursor:
 
     def byte_string(self, least: int, most: int) -> bytes:
         """Read a byte string whose length lies between the two limits."""
-        major, argument = self.head()
+        major, length = self.head()
         if major != BYTES:
             raise self.malformed("a byte string is missing")
-        content = self._string(major, argument)
+        content = self._string(major, length)
         if not least <= len(content) <= most:
             raise self.malformed(f"a byte string has {len(content)} bytes")
         return content
 
     def digest(self, length: int) -> bytes:
-        """Read a byte string of exactly this length."""
+        """Read a byte string of exactly this length, at most 255."""
+        start = self.pos + 2
+        end = start + length
+        if end <= self.size and self.data[self.pos : start] == _BYTES_HEADS[length]:
+            self.pos = end  # as almost everybody writes it
+            return self.data[start:end]
         return self.byte_string(length, length)
 
     def value(self) -> object:
@@ -148,6 +176,12 @@ class Cursor:
     def malformed(self, why: str) -> MalformedError:
         """Return the error for what is wrong at this position."""
         return MalformedError(f"cannot read CBOR: {why}", where=f"byte {self.pos}")
+
+    def _until_break(self) -> Iterator[int]:
+        count = 0
+        while not self._at_break():
+            yield count
+            count += 1
 
     def _at_break(self) -> bool:
         if self.pos >= self.size:
@@ -215,8 +249,8 @@ class Cursor:
         for _ in self.items(MAP):
             # Keys are read as opaque, so that a map used as a key is hashable.
             key = self._value(depth + 1, opaque=True)
-            if key in entries:
-                raise self.malformed("a map has the same key twice")
+            if key in entries or isinstance(key, bool):  # Python takes true for 1
+                raise self.malformed("a map has the same key twice, or true or false for a key")
             entries[key] = self._value(depth + 1, opaque=False)
         return entries
 
@@ -248,28 +282,29 @@ def encode(value: object) -> bytes:
     if isinstance(value, bool) or value is None:
         return b"\xf6" if value is None else b"\xf5" if value else b"\xf4"
     if isinstance(value, int):
-        return _head(UNSIGNED, value) if value >= 0 else _head(NEGATIVE, -1 - value)
+        return encode_head(UNSIGNED, value) if value >= 0 else encode_head(NEGATIVE, -1 - value)
     if isinstance(value, bytes):
-        return _head(BYTES, len(value)) + value
+        return encode_head(BYTES, len(value)) + value
     if isinstance(value, str):
         content = value.encode()
-        return _head(TEXT, len(content)) + content
+        return encode_head(TEXT, len(content)) + content
     return _encode_nested(value)
 
 
 def _encode_nested(value: object) -> bytes:
     if isinstance(value, Tag):
-        return _head(TAG, value.number) + encode(value.value)
+        return encode_head(TAG, value.number) + encode(value.value)
     if isinstance(value, (list, tuple)):
-        return _head(ARRAY, len(value)) + b"".join([encode(item) for item in value])
+        return encode_head(ARRAY, len(value)) + b"".join([encode(item) for item in value])
     if isinstance(value, Mapping):
         pairs = [(encode(key), encode(item)) for key, item in value.items()]
         pairs.sort(key=lambda pair: (len(pair[0]), pair[0]))
-        return _head(MAP, len(pairs)) + b"".join([key + item for key, item in pairs])
+        return encode_head(MAP, len(pairs)) + b"".join([key + item for key, item in pairs])
     raise TypeError(f"cannot encode {type(value).__name__} as CBOR")
 
 
-def _head(major: int, argument: int) -> bytes:
+def encode_head(major: int, argument: int) -> bytes:
+    """Return the start of an item in its shortest form; raises OverflowError over 64 bits."""
     if argument < 24:
         return bytes([major << 5 | argument])
     for info, width in ((24, 1), (25, 2), (26, 4), (27, 8)):

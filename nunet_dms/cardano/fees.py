@@ -27,6 +27,8 @@ class FeeParams:
     """Lovelace that an output must hold for each of its bytes."""
     max_tx_size: int = 16_384
     """Bytes."""
+    max_value_size: int = 5_000
+    """Bytes of what one output holds, without its address."""
 
 
 PROTOCOL = FeeParams()
@@ -41,7 +43,10 @@ class Utxo:
 
 
 def min_fee(size: int, params: FeeParams = PROTOCOL) -> int:
-    """Return the least fee in lovelace of a transaction of that many bytes."""
+    """Return the least fee in lovelace of a transaction of that many bytes.
+
+    The ledger does not count the byte of `is_valid`; who builds may, and pays 44 lovelace more.
+    """
     return params.min_fee_a * size + params.min_fee_b
 
 

@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nunet_dms.cardano.address import BASE_BYTES, ENTERPRISE_BYTES, Address
-from nunet_dms.cardano.cbor import ARRAY, MAP, UNSIGNED, Cursor, encode
+from nunet_dms.cardano.address import BASE_BYTES, ENTERPRISE_BYTES, Address, byron_root
+from nunet_dms.cardano.cbor import (
+    ARRAY,
+    EMBEDDED_TAG,
+    MAP,
+    MAX_UNSIGNED,
+    UNSIGNED,
+    Cursor,
+    encode,
+)
 from nunet_dms.cardano.value import MAX_NAME_BYTES, POLICY_BYTES, AssetId, Value
 
-MAX_ADDRESS_BYTES = 128
-"""Byron addresses of mainnet have up to 83 bytes; the ledger's limit is far above."""
-MAX_ASSETS_PER_VALUE = 1_000
-"""The ledger allows values of 5,000 bytes, which hold fewer."""
+MAX_ADDRESS_BYTES = 16_384
+"""As many as a whole transaction may have: before Babbage junk could follow an address."""
+MAX_ASSETS_PER_VALUE = 5_500
+"""A transaction has 16,384 bytes, and an amount with its name at least three."""
+MAX_MINTED, MIN_MINTED = 2**63 - 1, -(2**63)
+"""Bounds of an amount that is minted or, below zero, burnt; outputs hold up to 2**64 - 1."""
 
 BYRON = 8
 """Header type of a Byron address (CIP-19)."""
 POINTERS = (4, 5)
 """Header types of pointer addresses, which Conway lets no new output use."""
+LEAST_POINTER_BYTES = ENTERPRISE_BYTES + 3
+"""Three numbers of variable length follow the hash: slot, transaction, certificate."""
+
+_LENGTHS = dict.fromkeys((0, 1, 2, 3), BASE_BYTES) | dict.fromkeys((6, 7), ENTERPRISE_BYTES)
+"""Bytes of the addresses that have always the same length, by header type."""
+
+DATUM_HASH_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +90,31 @@ def read_output(cursor: Cursor) -> TxOutput:
 
 
 def read_value(cursor: Cursor) -> Value:
-    """Read lovelace, or lovelace and assets; no amount of an asset may be zero or negative."""
+    """Read lovelace, or lovelace and assets; raises MalformedError, also for less than none."""
     if cursor.major() == UNSIGNED:
         return Value(cursor.unsigned())
-    lovelace = 0
-    assets: tuple[tuple[AssetId, int], ...] = ()
-    count = 0
-    for count in cursor.items(ARRAY):
-        if count == 0:
-            lovelace = cursor.unsigned()
-        elif count == 1:
-            assets = read_assets(cursor)
-        else:
-            break
-    if count != 1:
-        raise cursor.malformed("a value is not a pair of lovelace and assets")
-    if any(amount < 0 for _, amount in assets):
-        raise cursor.malformed("an output holds less than nothing of an asset")
-    return Value(lovelace, assets)
+    is_open = cursor.enter(2)
+    value = Value(cursor.unsigned(), _read_assets(cursor, 0, MAX_UNSIGNED))
+    cursor.leave(is_open)
+    return value
 
 
-def read_assets(cursor: Cursor) -> tuple[tuple[AssetId, int], ...]:
-    """Read the nested map of policy, name and amount; refuses zeros and repeated keys."""
+def read_mint(cursor: Cursor) -> tuple[tuple[AssetId, int], ...]:
+    """Read what is minted and, with amounts below zero, burnt; raises MalformedError.
+
+    A mint of nothing is unjudged: Conway no longer lets it pass.
+    """
+    minted = _read_assets(cursor, MIN_MINTED, MAX_MINTED)
+    if not minted:
+        cursor.unjudged.add("empty_mint")
+    return minted
+
+
+def _read_assets(cursor: Cursor, least: int, most: int) -> tuple[tuple[AssetId, int], ...]:
+    """Read the nested map of policy, name and amount, sorted; refuses repeated keys.
+
+    Amounts of zero and policies without a name, which Mary to Babbage let pass, are left out.
+    """
     amounts: dict[AssetId, int] = {}
     policies = set()
     for _ in cursor.items(MAP):
@@ -102,24 +122,32 @@ def read_assets(cursor: Cursor) -> tuple[tuple[AssetId, int], ...]:
         if policy in policies:
             raise cursor.malformed("a value names the same policy twice")
         policies.add(policy)
+        has_names = False
         for _ in cursor.items(MAP):
+            has_names = True
             asset = AssetId(policy, cursor.byte_string(0, MAX_NAME_BYTES))
             amount = cursor.integer()
-            if not amount or asset in amounts or len(amounts) == MAX_ASSETS_PER_VALUE:
-                raise cursor.malformed("a value has an amount of zero, a name twice or too many")
+            if asset in amounts or len(amounts) == MAX_ASSETS_PER_VALUE:
+                raise cursor.malformed("a value has a name twice, or too many of them")
+            if not least <= amount <= most:
+                raise cursor.malformed(f"{amount} of an asset is out of bounds")
             amounts[asset] = amount
-    return tuple(sorted(amounts.items()))
+        if not has_names:
+            cursor.unjudged.add("empty_policy")
+    if 0 in amounts.values():
+        cursor.unjudged.add("zero_amount")
+    return tuple(sorted([item for item in amounts.items() if item[1]]))
 
 
 def _read_array_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:
     address, value, place = b"", Value(0), -1
     for place in cursor.items(ARRAY):
         if place == 0:
-            address = _read_address(cursor)
+            address = _read_address(cursor, may_have_junk=True)
         elif place == 1:
             value = read_value(cursor)
         elif place == 2:
-            cursor.digest(32)
+            cursor.digest(DATUM_HASH_BYTES)
         else:
             raise cursor.malformed("an output has too many parts")
     if place < 1:
@@ -137,21 +165,49 @@ def _read_map_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:
             raise cursor.malformed("an output has an unknown key, or one twice")
         seen.add(key)
         if key == 0:
-            address = _read_address(cursor)
+            address = _read_address(cursor, may_have_junk=False)
         elif key == 1:
             value = read_value(cursor)
+        elif key == 2:
+            _pass_datum(cursor)
         else:
-            cursor.opaque()
+            _pass_embedded(cursor)
     if address is None or value is None:
         raise cursor.malformed("an output lacks its address or its value")
     return address, value, 2 in seen, 3 in seen
 
 
-def _read_address(cursor: Cursor) -> bytes:
+def _pass_datum(cursor: Cursor) -> None:
+    """Pass over a datum's hash (0) or the datum itself (1)."""
+    is_open = cursor.enter(2)
+    if cursor.unsigned() == 0:
+        cursor.digest(DATUM_HASH_BYTES)
+    else:
+        _pass_embedded(cursor)
+    cursor.leave(is_open)
+
+
+def _pass_embedded(cursor: Cursor) -> None:
+    cursor.expect_tag(EMBEDDED_TAG)
+    embedded = Cursor(cursor.byte_string(1, cursor.size))
+    embedded.opaque()
+    embedded.finish()
+
+
+def _read_address(cursor: Cursor, *, may_have_junk: bool) -> bytes:
+    """Read an address; what Babbage refuses behind it is named as unjudged, or malformed."""
     address = cursor.byte_string(ENTERPRISE_BYTES, MAX_ADDRESS_BYTES)
     kind = address[0] >> 4
-    lengths = {0: BASE_BYTES, 1: BASE_BYTES, 2: BASE_BYTES, 3: BASE_BYTES}
-    lengths |= {6: ENTERPRISE_BYTES, 7: ENTERPRISE_BYTES}
-    if kind != BYRON and kind not in POINTERS and lengths.get(kind) != len(address):
+    length = _LENGTHS.get(kind)
+    if length == len(address):
+        return address
+    if length and len(address) > length and may_have_junk:
+        cursor.unjudged.add("overlong_address")
+    elif kind == BYRON:
+        byron_root(address)
+        cursor.unjudged.add("byron_address")
+    elif kind in POINTERS and len(address) >= LEAST_POINTER_BYTES:
+        cursor.unjudged.add("pointer_address")
+    else:
         raise cursor.malformed("an output's address has a wrong type or length")
     return address

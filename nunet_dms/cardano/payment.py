@@ -135,7 +135,7 @@ def check_payment(
     _check_network(transaction, terms.network)
     if not transaction.claims_valid:
         raise _refused(PaymentRefusal.PHASE2_INVALID, "it says of itself that it is invalid")
-    if not transaction.witnesses:
+    if not transaction.is_signed:
         raise _refused(PaymentRefusal.NO_WITNESS, "nobody signed it")
     if transaction.invalid_witnesses():
         raise _refused(PaymentRefusal.BAD_SIGNATURE, "a signature does not hold")

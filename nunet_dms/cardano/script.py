@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nunet_dms.cardano.cbor import Cursor, Encoded, encode
+from nunet_dms.cardano.cbor import ARRAY, Cursor, encode, encode_head
 from nunet_dms.cardano.hashes import KEY_HASH_BYTES, blake2b_224
 from nunet_dms.errors import MalformedError
 
+MAX_COUNT, MIN_COUNT = 2**63 - 1, -(2**63)
+"""Bounds of at-least's count, which the ledger reads as an Int."""
 MAX_SCRIPT_DEPTH = 16
 """Scripts inside one another; an escrow has 4."""
 
 SIGNATURE, ALL, ANY, AT_LEAST, AFTER, BEFORE = range(6)
 
+_SIGNATURE_HEAD = encode([SIGNATURE, bytes(KEY_HASH_BYTES)])[:-KEY_HASH_BYTES]
 _HASH_PREFIX = b"\x00"
 """Tells native scripts from Plutus in a script's hash."""
 
@@ -36,33 +39,35 @@ class Script:
 
 
 def signature(key_hash: bytes) -> bytes:
-    """Return the script that holds when the key has signed."""
-    return encode([SIGNATURE, key_hash])
+    """Return the script that holds when the key has signed; raises MalformedError."""
+    if len(key_hash) != KEY_HASH_BYTES:
+        raise _malformed(f"a key hash has {len(key_hash)} bytes")
+    return _SIGNATURE_HEAD + key_hash
 
 
 def all_of(*parts: bytes) -> bytes:
     """Return the script that holds when every part does."""
-    return encode([ALL, [Encoded(part) for part in parts]])
+    return _node(ALL, _list(parts))
 
 
 def any_of(*parts: bytes) -> bytes:
     """Return the script that holds when some part does."""
-    return encode([ANY, [Encoded(part) for part in parts]])
+    return _node(ANY, _list(parts))
 
 
 def at_least(count: int, *parts: bytes) -> bytes:
     """Return the script that holds when at least `count` parts do."""
-    return encode([AT_LEAST, count, [Encoded(part) for part in parts]])
+    return _node(AT_LEAST, encode(count), _list(parts))
 
 
 def after_slot(slot: int) -> bytes:
     """Return the script that holds when the transaction is valid from `slot` or later only."""
-    return encode([AFTER, slot])
+    return _node(AFTER, encode(slot))
 
 
 def before_slot(slot: int) -> bytes:
     """Return the script that holds when the transaction is valid until `slot` or sooner only."""
-    return encode([BEFORE, slot])
+    return _node(BEFORE, encode(slot))
 
 
 def script_hash(raw: bytes) -> bytes:
@@ -108,6 +113,15 @@ def holds(
     return passing >= needed
 
 
+def _node(kind: int, *fields: bytes) -> bytes:
+    """Return one part of a script; by hand, since every payment's escrow is reckoned anew."""
+    return b"".join((encode_head(ARRAY, 1 + len(fields)), bytes([kind]), *fields))
+
+
+def _list(parts: tuple[bytes, ...]) -> bytes:
+    return encode_head(ARRAY, len(parts)) + b"".join(parts)
+
+
 def _script_of(node: object, depth: int) -> Script:
     if depth > MAX_SCRIPT_DEPTH:
         raise _malformed(f"it is nested more than {MAX_SCRIPT_DEPTH} deep")
@@ -118,7 +132,7 @@ def _script_of(node: object, depth: int) -> Script:
             return Script(SIGNATURE, key_hash=key_hash)
         case (1 | 2 as kind, tuple() as parts):
             return Script(kind, parts=_parts_of(parts, depth))
-        case (3, int() as count, tuple() as parts) if type(count) is int:
+        case (3, int() as count, tuple() as parts) if _is_count(count):
             return Script(AT_LEAST, number=count, parts=_parts_of(parts, depth))
         case (4 | 5 as kind, int() as slot) if type(slot) is int and slot >= 0:
             return Script(kind, number=slot)
@@ -128,6 +142,10 @@ def _script_of(node: object, depth: int) -> Script:
 
 def _parts_of(parts: tuple[object, ...], depth: int) -> tuple[Script, ...]:
     return tuple([_script_of(part, depth + 1) for part in parts])
+
+
+def _is_count(number: int) -> bool:
+    return type(number) is int and MIN_COUNT <= number <= MAX_COUNT
 
 
 def _malformed(why: str) -> MalformedError:

@@ -11,7 +11,7 @@ import typer
 
 from nunet_dms import paths
 from nunet_dms.cli import render, submit
-from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester, requests_dir
+from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester
 from nunet_dms.cli.job_view import view_facts, view_lines, view_row
 from nunet_dms.cli.passphrases import PASSPHRASE
 from nunet_dms.cli.submit import JSON, ORACLE, WALLET, recorded
@@ -162,7 +162,10 @@ def receipt(
     wallet: str = PAYER, passphrase: Path | None = PASSPHRASE, oracle: str = ORACLE,
     as_json: bool = JSON,
 ) -> None:  # fmt: skip
-    """Fetch a settled job's receipt: signed by the Oracle, payment to payout."""
+    """Fetch a settled job's receipt: signed by the Oracle, payment to payout.
+
+    It is kept here too, for `nunet receipt show JOB` and `nunet receipt verify JOB`.
+    """
     from nunet_dms.protocol import strict  # noqa: PLC0415 - when needed
     from nunet_dms.requester.records import write_private  # noqa: PLC0415 - as above
 
@@ -170,8 +173,9 @@ def receipt(
     with _dealings(where, job, wallet, oracle, passphrase) as us:
         job_id = _job_id(where, us, job)
         sealed, opened = us.receipt(job_id)
-    path = to or requests_dir(where) / "receipts" / f"{job_id}.json"
-    write_private(path.absolute(), strict.encode(sealed))
+    path = to or records(where).receipts_folder / f"{job_id}.json"
+    if to is not None:
+        write_private(to.absolute(), strict.encode(sealed))
     facts = {
         "job_id": job_id, "file": str(path), "payment_tx_id": opened.payment_tx_id,
         "settlement_tx_id": opened.settlement_tx_id,

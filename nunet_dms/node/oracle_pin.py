@@ -18,21 +18,29 @@ def pinned_oracle(journal: Journal) -> OracleInfo | None:
     return None if found is None else strict.decode(OracleInfo, found[1])
 
 
-def pinned_network_id(journal: Path, config: OracleConfig) -> int | None:
-    """Return the network on which the Oracle of these settings pays, as far as it is pinned.
+def look_up_pin(journal: Path) -> tuple[str, OracleInfo] | None:
+    """Return the URL and the words of the Oracle that a journal pins, as others may see it.
 
-    None before first contact, for another Oracle, and for a journal that cannot be read: then the
-    worker finds out.
+    None before first contact, and for a journal that cannot be read: then the worker finds out.
     """
     try:
         with JournalReader(journal) as reader:
             found = reader.pin()
-        if found is None:
-            return None
-        info = strict.decode(OracleInfo, found[1])
+        return None if found is None else (found[0], strict.decode(OracleInfo, found[1]))
     except NunetError:
         return None
-    is_named = config.ticket_key == info.ticket_key if config.ticket_key else found[0] == config.url
+
+
+def pinned_network_id(journal: Path, config: OracleConfig) -> int | None:
+    """Return the network on which the Oracle of these settings pays, as far as it is pinned.
+
+    None before first contact, for another Oracle, and for a journal that cannot be read.
+    """
+    found = look_up_pin(journal)
+    if found is None:
+        return None
+    url, info = found
+    is_named = config.ticket_key == info.ticket_key if config.ticket_key else url == config.url
     return info.network_id if is_named else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nunet_dms.cardano.agreement import settlement_terms
+from nunet_dms.cardano.receipt import verify_receipt
 from nunet_dms.cardano.settlement import check_settlement
 from nunet_dms.cardano.signing import witness_for
 from nunet_dms.cardano.transaction import TxInput
@@ -68,6 +69,15 @@ def _check_verdict(verdict: Verdict, job: JobRow | None) -> None:
         )
 
 
-def open_receipt(sealed: Sealed, ticket_key: str) -> Receipt:
-    """Return the receipt inside; raises VerificationError unless the pinned key signed it."""
-    return open_sealed(sealed, Receipt, Domain.RECEIPT, ticket_key)
+def open_receipt(sealed: Sealed, job_id: str, ticket_key: str) -> Receipt:
+    """Return the receipt of a job; raises VerificationError unless every link of it holds.
+
+    What it says that we were paid goes into our books.
+    """
+    found = verify_receipt(sealed, ticket_key)
+    if (broken := found.first_broken) is not None or found.receipt is None:
+        where = f"{broken.link}: {broken.text}" if broken else "it cannot be read"
+        raise VerificationError("broken_receipt", f"cannot trust the receipt: broken at {where}")
+    if found.receipt.job_id != job_id:
+        raise VerificationError("wrong_receipt", "cannot trust the receipt: it is of another job")
+    return found.receipt

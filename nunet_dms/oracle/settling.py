@@ -25,7 +25,7 @@ from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
 from nunet_dms.protocol.node import Cosignature, Settlement
 from nunet_dms.protocol.quote import JobRequest
-from nunet_dms.protocol.receipt import Receipt
+from nunet_dms.protocol.receipt import Receipt, linked
 from nunet_dms.protocol.signing import Domain, Sealed, seal
 from nunet_dms.protocol.submission import JobState
 
@@ -191,7 +191,7 @@ def _settle(oracle: Oracle, job: JobRow, found: ChainTransaction) -> None:
         if now is None or now.state is not JobState.SETTLING:
             return
         receipt = _receipt(db, now, found)
-        sealed = seal(receipt, Domain.RECEIPT, oracle.keys.ticket)
+        sealed = seal(linked(receipt), Domain.RECEIPT, oracle.keys.ticket)
         jobs.keep(db, job.job_id, Paper.RECEIPT, strict.encode(sealed).decode())
         jobs.move(
             db, now, JobState.SETTLED, oracle.now_ms, settled_ms=oracle.now_ms, detail=now.detail

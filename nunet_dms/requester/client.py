@@ -130,13 +130,11 @@ class Requester:
         self, quote: Quote, job: JobFile, told: Callable[[InputFile], None] | None = None
     ) -> int:
         """Upload those inputs that the Oracle lacks; returns how many, tells of each before."""
-        path = f"/v1/quotes/{quote.quote_id}/inputs"
-        missing = set(
-            self._patiently(
-                lambda: self._http.call("POST", path, job.spec.inputs, MissingBlobs),
-                UPLOAD_PATIENCE_S,
-            ).missing
+        path, manifest = f"/v1/quotes/{quote.quote_id}/inputs", job.spec.inputs
+        asked = self._patiently(
+            lambda: self._http.call("POST", path, manifest, MissingBlobs), UPLOAD_PATIENCE_S
         )
+        missing = set(asked.missing)
         files = {file.sha256: file for file in job.inputs if file.sha256 in missing}
         for file in files.values():
             if told is not None:
@@ -264,9 +262,11 @@ class Requester:
         return manifest
 
     def receipt(self, job_id: str) -> tuple[Sealed, Receipt]:
-        """Return a settled job's receipt, as it was sealed and opened; raises RefusedError."""
+        """Keep a settled job's receipt, and return it sealed and opened; raises RefusedError."""
         sealed = self._http.call("GET", f"/v1/jobs/{job_id}/receipt", None, Sealed)
-        return sealed, ending.open_receipt(sealed, job_id, self._info.ticket_key)
+        receipt = ending.open_receipt(sealed, job_id, self._info.ticket_key)
+        self._records.keep_receipt(job_id, sealed)
+        return sealed, receipt
 
     def cosign(self, job_id: str) -> None:
         """Sign the settlement that waits for a job, if it pays what a just verdict says.

@@ -76,6 +76,12 @@ def meet_oracle(
     return PinnedOracle(info, fingerprint, is_first_contact=known is None)
 
 
+def recorded_pins(folder: Path) -> tuple[OraclePin, ...]:
+    """Return every Oracle that was met from here; raises MalformedError for a broken record."""
+    found = (_recorded(path) for path in sorted(folder.glob("oracle-*.json")))
+    return tuple(pin for pin in found if pin is not None)
+
+
 def _recorded(path: Path) -> OraclePin | None:
     try:
         with path.open("rb") as file:

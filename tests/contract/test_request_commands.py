@@ -120,8 +120,9 @@ def test_submit_takes_a_job_file_or_a_job_to_resume(
 
 
 def test_a_job_from_submission_to_receipt(
-    funded: Shell, node: Node, world: World, job_file: str, tmp_path: Path
-) -> None:
+    funded: Shell, node: Node, world: World, job_file: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     job = funded.facts("request", "submit", job_file, "--yes")
     job_id = str(job["job_id"])
     assert (job["schema"], job["state"]) == ("nunet.request/1", "submitted")
@@ -161,6 +162,17 @@ def test_a_job_from_submission_to_receipt(
     assert kept["payment_tx_id"] == job["payment_tx_id"]
     assert json.loads(path.read_text())["public_key"] == world.oracle.keys.ticket.public
     assert funded.facts("wallet", "balance")["tokens"] == 1_000_000_000 - price // 2
+
+    monkeypatch.setenv("NUNET_ORACLE", "http://127.0.0.1:1")  # from here on nobody is asked
+    for what in (job_id[:8], str(path)):
+        found = funded.facts("receipt", "verify", what)
+        assert (found["holds"], found["oracle_key_checked"]) == (True, True)
+        shown = funded.facts("receipt", "show", what)
+        assert (shown["job_id"], shown["settlement_tx_id"]) == (job_id, kept["settlement_tx_id"])
+    path.write_text(path.read_text().replace("succeeded", "node_fault"))
+    code, out, _ = funded.nunet("receipt", "verify", str(path))
+    assert code == 7
+    assert "BROKEN at report: " in out
 
 
 @pytest.mark.parametrize(("reason", "expected"), [(Reason.SUCCEEDED, 0), (Reason.FAILED, 1)])

@@ -56,6 +56,19 @@ def test_a_job_that_fails_keeps_its_exit_code_log_and_results(stage: Stage) -> N
     assert (stage.folder / "failing" / "a").read_text() == "x"
 
 
+def test_both_sides_verify_the_receipt_and_the_provider_sees_what_it_earned(stage: Stage) -> None:
+    _, job, _ = stage.run(stage.job_file("receipted", "print('done')"), "receipted")
+    job_id = str(job["job_id"])
+    stage.wait_settled(job_id)
+    for home in (stage.provider, stage.requester):
+        found = home.nunet("receipt", "verify", job_id)
+        assert (found["holds"], found["oracle_key_checked"]) == (True, True)
+    earnings = stage.provider.nunet("earnings")
+    jobs = {each["job_id"]: each for each in earnings["jobs"]}  # type: ignore[attr-defined]
+    assert jobs[job_id]["paid"] == job["provider_amount"]
+    assert (earnings["token"], earnings["token_decimals"]) == ("mNTX", 6)
+
+
 def test_a_job_over_its_time_is_stopped_and_pays_all_of_it(stage: Stage) -> None:
     path = stage.job_file("slow", "import time; time.sleep(60)", time_limit_s=2)
     code, job, _ = stage.run(path, "slow")

@@ -17,25 +17,19 @@ from types import TracebackType
 from nunet_dms.cardano import script
 from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.builder import build_transfer
+from nunet_dms.cardano.chain import blocks, mempool
 from nunet_dms.cardano.chain.backend import ChainTransaction, Tip
-from nunet_dms.cardano.chain.ledger import (
-    KnownOutput,
-    LedgerRule,
-    LedgerState,
-    check_interval,
-    check_transaction,
-    read_bounded,
-)
-from nunet_dms.cardano.chain.store import LedgerStore, StoredOutput
+from nunet_dms.cardano.chain.ledger import LedgerRule, read_bounded
+from nunet_dms.cardano.chain.store import LedgerStore
 from nunet_dms.cardano.fees import PROTOCOL, FeeParams, Utxo
 from nunet_dms.cardano.hashes import blake2b_256
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.cardano.network import DEVNET, Network
 from nunet_dms.cardano.output import new_output
 from nunet_dms.cardano.signing import sign
-from nunet_dms.cardano.transaction import Transaction, TxInput, read_transaction
+from nunet_dms.cardano.transaction import TxInput
 from nunet_dms.cardano.value import AssetId, Value
-from nunet_dms.errors import CapacityError, RefusedError
+from nunet_dms.errors import CapacityError, RefusedError, UsageError, VerificationError
 
 NO_VALUE_NOTICE = "development ledger: what it holds has no value"
 GENESIS_LOVELACE = 30_000_000_000_000_000
@@ -44,17 +38,10 @@ MAX_FAUCET_LOVELACE = 100_000_000_000
 """Lovelace (100,000 ADA) for one call, so that no caller empties the faucet."""
 MAX_FAUCET_TOKENS = 1_000_000_000_000_000
 """Base units (10**9 mNTX) for one call; a whole number of calls stays far below 2**63."""
-MAX_MEMPOOL_TRANSACTIONS = 4096
-"""At most 64 MiB of waiting transactions; then the sender has to wait for a block."""
-MAX_BLOCK_BYTES = 90_112
-"""Bytes of transactions in one block (mainnet's max_block_body_size)."""
-MAX_BLOCK_TRANSACTIONS = 1024
-"""Transactions looked at for one block; the smallest that moves anything has about 200 bytes."""
 MAX_OUTPUTS_LISTED = 1000
 """Unspent outputs returned for one address, as Koios does."""
 
 _GENESIS_DOMAIN = b"nunet-dms/devnet-genesis/v1\0"
-_BLOCK_DOMAIN = b"nunet-dms/devnet-block/v1\0"
 
 log = logging.getLogger(__name__)
 
@@ -126,14 +113,14 @@ class Devnet:
 
     def utxo(self, ref: TxInput) -> Utxo | None:
         """Return the output if a block made it and none has spent it."""
-        found = self._find(ref)
+        found = self._store.output(ref)
         if found is None or not found.is_unspent_on_chain:
             return None
         return Utxo(found.ref, found.output)
 
     def is_spent(self, ref: TxInput) -> bool:
         """Return whether a block has spent the output; False also if it never existed."""
-        found = self._find(ref)
+        found = self._store.output(ref)
         return found is not None and found.is_spent_on_chain
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
@@ -155,7 +142,7 @@ class Devnet:
         """
         transaction = read_bounded(raw, PROTOCOL)
         with self._store.writing():
-            self._accept(transaction)
+            mempool.accept(self._store, transaction, self._current_slot())
         return transaction.tx_id
 
     def faucet(self, address: Address, lovelace: int, tokens: int) -> bytes:
@@ -177,7 +164,7 @@ class Devnet:
                 scripts=(self._policy_script,) if minted else (),
             )
             transaction = read_bounded(sign(unsigned.raw, self._faucet_key))
-            self._accept(transaction)
+            mempool.accept(self._store, transaction, self._current_slot())
         return transaction.tx_id
 
     def tick(self) -> Tip | None:
@@ -188,11 +175,55 @@ class Devnet:
         """
         with self._store.writing():
             slot = self._current_slot()
-            chosen = self._choose(slot)
+            chosen = mempool.choose(self._store, slot)
             if not chosen:
                 return None
-            self._add_block(slot, chosen)
+            blocks.add_block(self._store, slot, chosen)
             return self.tip()
+
+    def rollback(self, to_height: int, drop: bool = False) -> Tip:
+        """Undo every block above that height, as a fork of a real chain does; return the tip.
+
+        Their transactions wait in the mempool again, in their old order, before all others. With
+        `drop` they are lost, as if double-spent in the other branch, and so is what spends their
+        outputs: handed in again they pass as they would have. Block 0 cannot be undone. Raises
+        UsageError for a height that no block above another has.
+        """
+        with self._store.writing():
+            last = self.tip()
+            if not 0 <= to_height <= last.height:
+                raise UsageError(
+                    f"cannot roll back to block {to_height}: there are blocks 0 to {last.height}"
+                )
+            undone = blocks.undo_blocks(self._store, to_height)
+            for tx_id in undone if drop else ():
+                mempool.drop(self._store, tx_id)
+            log.warning(
+                "devnet_rollback from_height=%s to_height=%s transactions=%s dropped=%s",
+                last.height, to_height, len(undone), drop,
+            )  # fmt: skip
+            return self.tip()
+
+    def totals(self) -> tuple[Value, int]:
+        """Return all that is unspent, and all fees paid in lovelace, as of the last block."""
+        with self._store.reading():
+            return blocks.unspent_total(self._store), blocks.paid_and_minted(self._store)[0]
+
+    def verify(self) -> None:
+        """Return if the blocks are whole and nothing appeared or vanished in them.
+
+        Raises VerificationError: `broken_chain` names the first broken block, `not_conserved`
+        says what is too much or too little.
+        """
+        with self._store.reading():
+            blocks.check_blocks(self._store)
+            unspent = blocks.unspent_total(self._store)
+            fees, minted = blocks.paid_and_minted(self._store)
+        surplus = unspent + Value(fees) - minted - Value(GENESIS_LOVELACE)
+        if surplus != Value(0):
+            raise VerificationError(
+                "not_conserved", f"cannot trust the ledger: it holds {surplus} from nowhere"
+            )
 
     def _genesis(self) -> tuple[int, PaymentKey]:
         """Return the time of slot 0 and the faucet's key; a new file gets them now."""
@@ -206,115 +237,28 @@ class Devnet:
         address = key.address(DEVNET.network_id)
         # As in Shelley's genesis, the output's id is a hash of the address it pays to.
         ref = TxInput(blake2b_256(_GENESIS_DOMAIN + address.raw), 0)
-        first_hash = _block_hash(0, 0, ref.tx_id, [])
+        first_hash = blocks.block_hash(blocks.Place(0, 0), ref.tx_id, ())
         with self._store.writing():
             if self._store.first("genesis") is not None:
                 return  # another process was first
             self._store.run("add_genesis", time_s=int(self._clock()), faucet_seed=key.seed)
-            self._store.run("add_block", height=0, hash=first_hash, previous_hash=ref.tx_id, slot=0)
+            self._store.run(
+                "add_block", height=0, hash=first_hash, previous_hash=ref.tx_id, slot=0, fork=0
+            )
             self._store.add_output(ref, new_output(address, Value(GENESIS_LOVELACE)), height=0)
-
-    def _find(self, ref: TxInput) -> StoredOutput | None:
-        found = self._store.outputs("output_by_reference", tx_id=ref.tx_id, output_index=ref.index)
-        return found[0] if found else None
 
     def _current_slot(self) -> int:
         """The clock's slot, but never before the last block's: a clock may be set back."""
         return max(self.slot_at(self._clock()), self.tip().slot)
 
-    def _accept(self, transaction: Transaction) -> None:
-        """Check a transaction and add it to the mempool, inside the caller's `writing`."""
-        present = self._store.first("transaction_by_id", tx_id=transaction.tx_id)
-        if present is not None and present["raw"] == transaction.raw:
-            return
-        known = {
-            found.ref: KnownOutput(found.output, found.state)
-            for found in map(self._find, transaction.inputs)
-            if found is not None
-        }
-        state = LedgerState(self._current_slot(), DEVNET.network_id, known, PROTOCOL)
-        check_transaction(transaction, state)
-        waiting = self._store.one("mempool_count")[0]
-        if waiting >= MAX_MEMPOOL_TRANSACTIONS:
-            raise CapacityError(
-                f"cannot take the transaction: {waiting} wait for a block and "
-                f"{MAX_MEMPOOL_TRANSACTIONS} may",
-                hint="try again after the next block",
-            )
-        self._store.run("add_transaction", tx_id=transaction.tx_id, raw=transaction.raw)
-        for ref in transaction.inputs:
-            self._store.run(
-                "spend_output",
-                spent_by=transaction.tx_id,
-                tx_id=ref.tx_id,
-                output_index=ref.index,
-            )
-        for index, output in enumerate(transaction.outputs):
-            self._store.add_output(TxInput(transaction.tx_id, index), output, height=None)
-
-    def _choose(self, slot: int) -> list[Transaction]:
-        """Return what goes into the next block, in order of arrival; drop what came too late."""
-        chosen: list[Transaction] = []
-        dropped: set[bytes] = set()
-        room = MAX_BLOCK_BYTES
-        for row in self._store.all("mempool", limit=MAX_BLOCK_TRANSACTIONS):
-            if row["tx_id"] in dropped:
-                continue
-            transaction = read_transaction(row["raw"])
-            try:
-                check_interval(transaction, slot)
-            except RefusedError as refusal:
-                if refusal.code != LedgerRule.EXPIRED.value:
-                    break  # the clock was set back: wait, its children must not overtake it
-                dropped |= self._drop(transaction.tx_id)
-                continue
-            room -= transaction.size
-            if room < 0:
-                break
-            chosen.append(transaction)
-        return chosen
-
-    def _drop(self, tx_id: bytes) -> set[bytes]:
-        """Take a transaction and its descendants out of the mempool; return their ids."""
-        found, pending = {tx_id}, [tx_id]
-        while pending:
-            rows = self._store.all("dependents", tx_id=pending.pop())
-            children = {bytes(row["spent_by"]) for row in rows} - found
-            found |= children
-            pending += children
-        for each in found:
-            self._store.run("release_inputs", tx_id=each)
-            self._store.run("drop_outputs", tx_id=each)
-            self._store.run("drop_transaction", tx_id=each)
-            log.info("devnet_transaction_dropped tx_id=%s", each.hex())
-        return found
-
-    def _add_block(self, slot: int, transactions: list[Transaction]) -> None:
-        last = self.tip()
-        height = last.height + 1
-        new_hash = _block_hash(height, slot, last.block_hash, transactions)
-        self._store.run(
-            "add_block", height=height, hash=new_hash, previous_hash=last.block_hash, slot=slot
-        )
-        for transaction in transactions:
-            for step in ("confirm_transaction", "confirm_outputs", "confirm_spending"):
-                self._store.run(step, height=height, tx_id=transaction.tx_id)
-
     def _faucet_source(self) -> Utxo:
         row = self._store.first("richest_output", address=self._faucet_address.raw)
-        found = None if row is None else self._find(TxInput(row["tx_id"], row["output_index"]))
+        found = (
+            None if row is None else self._store.output(TxInput(row["tx_id"], row["output_index"]))
+        )
         if found is None:
             raise CapacityError("cannot use the faucet: it is empty")
         return Utxo(found.ref, found.output)
-
-
-def _block_hash(
-    height: int, slot: int, previous_hash: bytes, transactions: list[Transaction]
-) -> bytes:
-    """Hash a block: its place, the block before it, and the bytes of its transactions."""
-    place = height.to_bytes(8, "big") + slot.to_bytes(8, "big")
-    contents = b"".join(blake2b_256(transaction.raw) for transaction in transactions)
-    return blake2b_256(_BLOCK_DOMAIN + place + previous_hash + contents)
 
 
 def _refuse_other_network(address: Address) -> None:

@@ -9,14 +9,17 @@ BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS genesis (
     id          INTEGER PRIMARY KEY CHECK (id = 1),
     time_s      INTEGER NOT NULL,
-    faucet_seed BLOB    NOT NULL CHECK (length(faucet_seed) = 32)
+    faucet_seed BLOB    NOT NULL CHECK (length(faucet_seed) = 32),
+    forks       INTEGER NOT NULL DEFAULT 0 CHECK (forks >= 0)
 ) STRICT;
 
+-- fork is how many rollbacks there were before the block.
 CREATE TABLE IF NOT EXISTS block (
     height        INTEGER PRIMARY KEY CHECK (height >= 0),
     hash          BLOB    NOT NULL UNIQUE CHECK (length(hash) = 32),
     previous_hash BLOB    NOT NULL CHECK (length(previous_hash) = 32),
-    slot          INTEGER NOT NULL CHECK (slot >= 0)
+    slot          INTEGER NOT NULL CHECK (slot >= 0),
+    fork          INTEGER NOT NULL DEFAULT 0 CHECK (fork >= 0)
 ) STRICT;
 
 -- sequence is the order of arrival, and so the order inside a block.
@@ -57,13 +60,22 @@ CREATE TABLE IF NOT EXISTS utxo_asset (
 
 -- "nDMS" and the version of this schema.
 PRAGMA application_id = 0x6e444d53;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 COMMIT;
 
 -- name: file_identity
 SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) AS objects
 FROM pragma_application_id, pragma_user_version;
+
+-- name: upgrade_genesis
+ALTER TABLE genesis ADD COLUMN forks INTEGER NOT NULL DEFAULT 0 CHECK (forks >= 0);
+
+-- name: upgrade_blocks
+ALTER TABLE block ADD COLUMN fork INTEGER NOT NULL DEFAULT 0 CHECK (fork >= 0);
+
+-- name: upgrade_version
+PRAGMA user_version = 2;
 
 -- name: use_wal
 PRAGMA journal_mode = WAL;
@@ -81,6 +93,9 @@ PRAGMA quick_check (1);
 -- name: begin_write
 BEGIN IMMEDIATE;
 
+-- name: begin_read
+BEGIN DEFERRED;
+
 -- name: commit
 COMMIT;
 
@@ -88,7 +103,7 @@ COMMIT;
 ROLLBACK;
 
 -- name: genesis
-SELECT time_s, faucet_seed FROM genesis WHERE id = 1;
+SELECT time_s, faucet_seed, forks FROM genesis WHERE id = 1;
 
 -- name: add_genesis
 INSERT INTO genesis (id, time_s, faucet_seed) VALUES (1, :time_s, :faucet_seed);
@@ -97,7 +112,35 @@ INSERT INTO genesis (id, time_s, faucet_seed) VALUES (1, :time_s, :faucet_seed);
 SELECT height, hash, slot FROM block ORDER BY height DESC LIMIT 1;
 
 -- name: add_block
-INSERT INTO block (height, hash, previous_hash, slot) VALUES (:height, :hash, :previous_hash, :slot);
+INSERT INTO block (height, hash, previous_hash, slot, fork) VALUES (:height, :hash, :previous_hash, :slot, :fork);
+
+-- name: blocks
+SELECT height, hash, previous_hash, slot, fork FROM block ORDER BY height;
+
+-- name: contents
+-- The bytes of a block's transactions, in their order.
+SELECT raw FROM tx WHERE height = :height ORDER BY sequence;
+
+-- name: confirmed
+SELECT raw, height FROM tx WHERE height IS NOT NULL ORDER BY height, sequence;
+
+-- name: transactions_above
+SELECT tx_id FROM tx WHERE height > :height ORDER BY sequence;
+
+-- name: undo_spending
+UPDATE utxo SET spent_height = NULL WHERE spent_height > :height;
+
+-- name: undo_outputs
+UPDATE utxo SET height = NULL WHERE height > :height;
+
+-- name: undo_transactions
+UPDATE tx SET height = NULL WHERE height > :height;
+
+-- name: undo_blocks
+DELETE FROM block WHERE height > :height;
+
+-- name: count_fork
+UPDATE genesis SET forks = forks + 1;
 
 -- name: transaction_by_id
 SELECT tx.raw, tx.height, block.hash AS block_hash
@@ -170,3 +213,11 @@ ORDER BY u.lovelace DESC, u.tx_id, u.output_index;
 SELECT tx_id, output_index FROM utxo
 WHERE address = :address AND spent_height IS NULL AND spent_by IS NULL
 ORDER BY lovelace DESC, tx_id, output_index LIMIT 1;
+
+-- name: unspent_lovelace
+SELECT lovelace FROM utxo WHERE height IS NOT NULL AND spent_height IS NULL;
+
+-- name: unspent_assets
+SELECT a.policy, a.name, a.quantity
+FROM utxo AS u JOIN utxo_asset AS a ON a.tx_id = u.tx_id AND a.output_index = u.output_index
+WHERE u.height IS NOT NULL AND u.spent_height IS NULL;

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nunet_dms.cardano.address import Address, address_from_bytes
+from nunet_dms.cardano.cbor import encode
 from nunet_dms.cardano.fees import PROTOCOL, FeeParams, min_fee, min_lovelace
 from nunet_dms.cardano.hashes import blake2b_256
-from nunet_dms.cardano.output import TxOutput
+from nunet_dms.cardano.output import TxOutput, assets_to_cbor, value_to_cbor
 from nunet_dms.cardano.script import evaluate, script_hash
 from nunet_dms.cardano.transaction import Transaction, TxInput, read_transaction
 from nunet_dms.cardano.value import Value, total
 from nunet_dms.errors import MalformedError, RefusedError
 
-MAX_OUTPUT_BYTES = 5000
-"""Bytes of one output. The ledger limits its value alone to 5000 (maxValueSize), so we are at most
-the address and its framing stricter."""
 MAX_AMOUNT = 2**63 - 1
 """Base units; the ledger lets one output hold up to 2**64 - 1, SQLite's integers end here."""
+UNCOUNTED_BYTES = 16
+"""Bytes of an envelope that do not count as the transaction's size: its head and `is_valid`."""
 
 
 class LedgerRule(str, Enum):
@@ -85,7 +85,7 @@ class LedgerState:
 
 def read_bounded(raw: bytes, parameters: FeeParams = PROTOCOL) -> Transaction:
     """Read a transaction that a stranger hands in; raises RefusedError (too_large, malformed)."""
-    _check_size(len(raw), parameters)
+    _check_size(len(raw) - UNCOUNTED_BYTES, parameters)
     try:
         return read_transaction(raw)
     except MalformedError as error:
@@ -97,7 +97,7 @@ def check_transaction(transaction: Transaction, state: LedgerState) -> None:
 
     Raises RefusedError with a LedgerRule's value as code.
     """
-    _check_size(transaction.size, state.parameters)
+    _check_size(transaction.counted_size, state.parameters)
     _check_supported(transaction)
     check_interval(transaction, state.slot)
     spent = _resolve_inputs(transaction, state.known)
@@ -196,17 +196,29 @@ def _check_outputs(transaction: Transaction, parameters: FeeParams) -> None:
                 LedgerRule.AMOUNT_OUT_OF_RANGE,
                 f"output {index} holds an amount below 0 or above {MAX_AMOUNT}",
             )
-        if output.size > MAX_OUTPUT_BYTES:
-            raise _refusal(
-                LedgerRule.OUTPUT_TOO_LARGE,
-                f"output {index} has {output.size} bytes, at most {MAX_OUTPUT_BYTES} may be",
-            )
+        # An output's bytes hold its value's, so most need not be measured.
+        if output.size > parameters.max_value_size:
+            _check_value_size(index, output.value, parameters.max_value_size)
         least = min_lovelace(output, parameters)
         if output.value.lovelace < least:
             raise _refusal(
                 LedgerRule.OUTPUT_BELOW_MINIMUM,
                 f"output {index} holds {output.value.lovelace} lovelace, it needs {least}",
             )
+
+
+def _check_value_size(index: int, value: Value, most: int) -> None:
+    """Measure a value as the ledger writes it, whatever bytes it travelled in."""
+    policies = assets_to_cbor(value.assets)
+    # The ledger writes a map of 24 pairs or more without a length and with a break: two bytes,
+    # where the canonical form takes three from 256 pairs on.
+    long_maps = sum(len(names) > 255 for names in policies.values()) + (len(policies) > 255)
+    size = len(encode(value_to_cbor(value))) - long_maps
+    if size > most:
+        raise _refusal(
+            LedgerRule.OUTPUT_TOO_LARGE,
+            f"what output {index} holds has {size} bytes, at most {most} may be",
+        )
 
 
 def _check_metadata(transaction: Transaction) -> None:
@@ -220,7 +232,7 @@ def _check_metadata(transaction: Transaction) -> None:
 def _check_balance(
     transaction: Transaction, spent: tuple[TxOutput, ...], parameters: FeeParams
 ) -> None:
-    least = min_fee(transaction.size, parameters)
+    least = min_fee(transaction.counted_size, parameters)
     if transaction.fee < least:
         raise _refusal(
             LedgerRule.FEE_TOO_SMALL, f"its fee is {transaction.fee} lovelace, it needs {least}"

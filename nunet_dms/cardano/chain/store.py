@@ -20,8 +20,9 @@ from nunet_dms.sql import queries
 
 APPLICATION_ID = 0x6E444D53
 """SQLite's application_id of our files: "nDMS"."""
-SCHEMA_VERSION = 1
-"""SQLite's user_version; a file with another one is left alone."""
+FIRST_VERSION = 1
+SCHEMA_VERSION = 2
+"""SQLite's user_version: version 1 is brought up to 2, a file of any other is left alone."""
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that writes; its transactions take milliseconds."""
 STRICT_SINCE = (3, 37, 0)
@@ -74,7 +75,7 @@ class LedgerStore:
         identity = self.one("file_identity")
         if identity["objects"] and identity["application_id"] != APPLICATION_ID:
             raise ConfigError(f"cannot open the ledger {path}: it is another program's file")
-        if identity["objects"] and identity["user_version"] != SCHEMA_VERSION:
+        if identity["objects"] and not FIRST_VERSION <= identity["user_version"] <= SCHEMA_VERSION:
             raise ConfigError(
                 f"cannot open the ledger {path}: its version is {identity['user_version']}, "
                 f"this program knows version {SCHEMA_VERSION}"
@@ -91,6 +92,8 @@ class LedgerStore:
             raise ConfigError(f"cannot open the ledger {path}: it is damaged: {verdict}")
         if not identity["objects"]:
             self._create_tables()
+        elif identity["user_version"] == FIRST_VERSION:
+            self._upgrade()
 
     def _create_tables(self) -> None:
         """Make the tables, all or none; another process may do the same at the same time."""
@@ -98,6 +101,13 @@ class LedgerStore:
         if sqlite3.sqlite_version_info < STRICT_SINCE:
             schema = schema.replace(") STRICT;", ");")
         self._db.executescript(schema)
+
+    def _upgrade(self) -> None:
+        """Give a file of version 1 the columns of version 2, all or none."""
+        with self.writing():
+            if self.one("file_identity")["user_version"] == FIRST_VERSION:
+                for step in ("upgrade_genesis", "upgrade_blocks", "upgrade_version"):
+                    self.run(step)
 
     def close(self) -> None:
         """Close the file; what was committed is already on disk."""
@@ -116,6 +126,19 @@ class LedgerStore:
                 if self._db.in_transaction:
                     self.run("rollback")
                 raise
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold one state of the file for several queries, whoever writes meanwhile."""
+        with self._lock:
+            if self._db.in_transaction:
+                yield
+                return
+            self.run("begin_read")
+            try:
+                yield
+            finally:
+                self.run("commit")
 
     def run(self, name: str, /, **values: SqlValue) -> None:
         """Run a statement."""
@@ -137,6 +160,11 @@ class LedgerStore:
         """Return the first row of a query, or None."""
         rows = self.all(name, **values)
         return rows[0] if rows else None
+
+    def output(self, ref: TxInput) -> StoredOutput | None:
+        """Return an output that exists, spent or not, in a block or in the mempool."""
+        found = self.outputs("output_by_reference", tx_id=ref.tx_id, output_index=ref.index)
+        return found[0] if found else None
 
     def outputs(self, name: str, /, **values: SqlValue) -> tuple[StoredOutput, ...]:
         """Return the outputs of a query that has one row for each asset of each output."""

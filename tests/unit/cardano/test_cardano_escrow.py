@@ -157,6 +157,8 @@ def test_a_script_hash_covers_the_original_bytes() -> None:
         [3, True, []],
         [3, [], 2],
         [3, 1],
+        [3, 2**63, []],
+        [3, -(2**63) - 1, []],
         [4, -1],
         [4, True],
         [5, b"5"],

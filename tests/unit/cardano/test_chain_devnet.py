@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from devnet_world import (
+    ADA,
+    GENESIS_TIME_S,
+    NODE,
+    ORACLE,
+    PROVIDER,
+    REQUESTER,
+    FakeClock,
+    assert_conserved,
+    first_change,
+    fund,
+    holdings,
+    refused,
+    transfer,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,38 +37,22 @@ from nunet_dms.cardano.builder import (
     build_payment,
     build_refund,
     build_settlement,
-    build_transfer,
-    new_output,
     sign,
 )
 from nunet_dms.cardano.chain import devnet as devnet_module
+from nunet_dms.cardano.chain import mempool
 from nunet_dms.cardano.chain import store as store_module
 from nunet_dms.cardano.chain.backend import ChainBackend
-from nunet_dms.cardano.chain.devnet import GENESIS_LOVELACE, MAX_FAUCET_TOKENS, Devnet
+from nunet_dms.cardano.chain.devnet import MAX_FAUCET_TOKENS, Devnet
 from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.escrow import EscrowTerms, commitment_for
 from nunet_dms.cardano.fees import Utxo
 from nunet_dms.cardano.hashes import blake2b_256
-from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.cardano.settlement import SettlementTerms
 from nunet_dms.cardano.transaction import TxInput, read_transaction
-from nunet_dms.cardano.value import Value, total
+from nunet_dms.cardano.value import Value
 from nunet_dms.errors import CapacityError, ConfigError, RefusedError, UnreachableError
-
-REQUESTER, NODE, ORACLE, PROVIDER = (PaymentKey.from_seed(bytes([n]) * 32) for n in range(1, 5))
-ADA = 1_000_000
-GENESIS_TIME_S = 1_800_000_000
-
-
-class FakeClock:
-    """Time stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = GENESIS_TIME_S + 0.5
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -73,39 +69,6 @@ def path(tmp_path: Path) -> Path:
 def ledger(path: Path, clock: FakeClock) -> Iterator[Devnet]:
     with Devnet(path, clock) as opened:
         yield opened
-
-
-@contextmanager
-def refused(rule: LedgerRule) -> Iterator[None]:
-    """What is inside must be refused by exactly this rule."""
-    with pytest.raises(RefusedError) as refusal:
-        yield
-    assert refusal.value.code == rule.value
-
-
-def holdings(ledger: Devnet, key: PaymentKey) -> Value:
-    return total(tuple(utxo.output.value for utxo in ledger.unspent_outputs(key.address(0))))
-
-
-def fund(ledger: Devnet, key: PaymentKey, tokens: int = 1000) -> Utxo:
-    """Give the key 100 ADA and tokens, in a block of their own."""
-    tx_id = ledger.faucet(key.address(0), 100 * ADA, tokens)
-    assert ledger.tick() is not None
-    found = ledger.utxo(TxInput(tx_id, 0))
-    assert found is not None
-    return found
-
-
-def transfer(utxo: Utxo, owner: PaymentKey, receiver: PaymentKey, lovelace: int = 5 * ADA) -> bytes:
-    outputs = (new_output(receiver.address(0), Value(lovelace)),)
-    return sign(build_transfer((utxo,), outputs, owner.address(0)).raw, owner)
-
-
-def first_change(raw: bytes) -> Utxo:
-    """The change of a transaction: its last output."""
-    transaction = read_transaction(raw)
-    index = len(transaction.outputs) - 1
-    return Utxo(TxInput(transaction.tx_id, index), transaction.outputs[index])
 
 
 def escrow_terms(job: bytes, deadline_slot: int) -> EscrowTerms:
@@ -410,35 +373,6 @@ def test_nothing_is_lost_when_the_file_is_never_checkpointed(path: Path, clock: 
         assert ledger.transaction(tx_id) is not None
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from nunet_dms.cardano.chain.devnet import Devnet
-from nunet_dms.cardano.keys import PaymentKey
-ledger = Devnet(Path(sys.argv[1]), lambda: 1_800_000_000.0)
-address = PaymentKey.from_seed(bytes([1]) * 32).address(0)
-ids = [ledger.faucet(address, 2_000_000, 7)]
-ledger.tick()
-ids.append(ledger.faucet(address, 2_000_000, 5))
-print(*[each.hex() for each in ids], flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_a_kill_loses_neither_block_nor_mempool(path: Path, clock: FakeClock) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    confirmed, waiting = (bytes.fromhex(word) for word in done.stdout.split())
-    with Devnet(path, clock) as ledger:
-        assert ledger.transaction(confirmed) is not None
-        assert ledger.transaction(waiting) is None
-        ledger.tick()
-        assert ledger.transaction(waiting) is not None
-        assert holdings(ledger, REQUESTER).quantity(ledger.asset) == 12
-
-
 def test_the_file_is_its_owners_alone(ledger: Devnet, path: Path) -> None:
     fund(ledger, REQUESTER)
     assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
@@ -463,7 +397,7 @@ def test_blocks_are_chained_over_the_bytes_they_hold(ledger: Devnet, path: Path)
 def test_a_block_holds_so_many_bytes_and_the_rest_waits_in_order(
     ledger: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devnet_module, "MAX_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(mempool, "MAX_BLOCK_BYTES", 1000)
     ids = [ledger.faucet(REQUESTER.address(0), 2 * ADA, 1) for _ in range(5)]
     while ledger.tick() is not None:
         pass
@@ -476,7 +410,7 @@ def test_a_block_holds_so_many_bytes_and_the_rest_waits_in_order(
 def test_a_full_mempool_says_so_and_has_room_after_the_block(
     ledger: Devnet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devnet_module, "MAX_MEMPOOL_TRANSACTIONS", 2)
+    monkeypatch.setattr(mempool, "MAX_MEMPOOL_TRANSACTIONS", 2)
     for _ in range(2):
         ledger.faucet(REQUESTER.address(0), 2 * ADA, 1)
     with pytest.raises(CapacityError, match="2 wait"):
@@ -511,7 +445,7 @@ def test_threads_and_a_second_opener_share_one_ledger(
         assert ledger.tip() == twin.tip()
         assert twin.asset == ledger.asset
     assert holdings(ledger, REQUESTER) == Value(40 * ADA, ((ledger.asset, 20),))
-    assert_conserved(path, ledger)
+    assert_conserved(path)
 
 
 def test_a_missing_folder_is_a_configuration_error(tmp_path: Path, clock: FakeClock) -> None:
@@ -580,20 +514,6 @@ def test_tables_are_strict_where_sqlite_can(ledger: Devnet, path: Path) -> None:
     assert ledger.tip().height == 0
 
 
-def assert_conserved(path: Path, ledger: Devnet) -> None:
-    """All ADA is unspent somewhere or was paid as a fee; all tokens were minted."""
-    with closing(sqlite3.connect(path)) as db:
-        (lovelace,) = db.execute("SELECT sum(lovelace) FROM utxo WHERE spent_by IS NULL").fetchone()
-        (tokens,) = db.execute(
-            "SELECT coalesce(sum(quantity), 0) FROM utxo_asset NATURAL JOIN utxo "
-            "WHERE spent_by IS NULL AND policy = ?",
-            (ledger.asset.policy,),
-        ).fetchone()
-        everything = [read_transaction(raw) for (raw,) in db.execute("SELECT raw FROM tx")]
-    assert lovelace + sum(each.fee for each in everything) == GENESIS_LOVELACE
-    assert tokens == sum(dict(each.mint).get(ledger.asset, 0) for each in everything)
-
-
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["faucet", "pay", "settle", "refund", "wait", "tick"]),
@@ -612,7 +532,7 @@ def test_no_history_makes_or_loses_anything(steps: list[tuple[str, int]]) -> Non
             history = History(ledger, clock)
             for number, (step, percent) in enumerate([("faucet", 50), ("tick", 0), *steps]):
                 history.play(step, number, percent)
-                assert_conserved(path, ledger)
+                assert_conserved(path)
 
 
 class History:

@@ -146,7 +146,7 @@ REFUSALS: list[tuple[str, LedgerRule, Callable[[], object]]] = [
     ("cut short", LedgerRule.MALFORMED, lambda: _judge(Draft().raw()[:-1])),
     ("text", LedgerRule.MALFORMED, lambda: _judge(b"hello")),
     ("empty", LedgerRule.MALFORMED, lambda: _judge(b"")),
-    ("huge", LedgerRule.TOO_LARGE, lambda: _judge(bytes(PROTOCOL.max_tx_size + 1))),
+    ("huge", LedgerRule.TOO_LARGE, lambda: _judge(bytes(PROTOCOL.max_tx_size + 17))),
     (
         "over a chain's own limit",
         LedgerRule.TOO_LARGE,
@@ -215,6 +215,11 @@ REFUSALS: list[tuple[str, LedgerRule, Callable[[], object]]] = [
         "negative lovelace",
         LedgerRule.AMOUNT_OUT_OF_RANGE,
         lambda: check_transaction(_with_output(Value(-1)), _state()),
+    ),
+    (
+        "one byte too many",
+        LedgerRule.TOO_LARGE,
+        lambda: _judge(_of_size(PROTOCOL.max_tx_size + 2)),
     ),
     (
         "an output of too many bytes",
@@ -319,6 +324,24 @@ REFUSALS: list[tuple[str, LedgerRule, Callable[[], object]]] = [
 ]
 
 
+def _of_size(size: int) -> bytes:
+    """The draft with as much metadata as makes it that large; the fee suffices."""
+    excess = len(_annotated(_filled(size)).raw()) - size
+    return _annotated(_filled(size - excess)).raw()
+
+
+def _filled(size: int) -> bytes:
+    """Metadata with a list of that many bytes, and always of more than 255 items."""
+    whole, rest = divmod(size - 400, 66)
+    return encode({78811: [*[bytes(64)] * whole, *[0] * (400 + rest)]})
+
+
+def _annotated(metadata: bytes) -> Draft:
+    hashed = {"metadata": metadata, "signed_metadata_hash": blake2b_256(metadata)}
+    first, rest = (value for _, value in Draft().outputs)
+    return _change(first, rest - Value(ADA), fee=FEE + ADA, **hashed)
+
+
 def _with(extra: dict[int, object]) -> bytes:
     return Draft(extra=extra).raw()
 
@@ -357,7 +380,7 @@ def test_the_first_and_the_last_slot_of_the_interval_are_taken(slot: int) -> Non
 
 
 def test_the_least_fee_is_taken_and_one_lovelace_less_is_not() -> None:
-    least = min_fee(len(Draft().raw()))
+    least = min_fee(len(Draft().raw()) - 1)  # the byte of is_valid does not count
     first = Draft().outputs[0][1]
     exact = _change(first, Value(9 * ADA - least), fee=least)
     assert len(exact.raw()) == len(Draft().raw())
@@ -381,6 +404,39 @@ def test_no_single_flipped_bit_passes() -> None:
         flipped[position] ^= 1 << position % 8
         with pytest.raises(RefusedError):
             _judge(bytes(flipped))
+
+
+def test_a_transaction_may_have_16384_bytes_not_counting_is_valid() -> None:
+    raw = _of_size(PROTOCOL.max_tx_size + 1)
+    assert len(raw) == PROTOCOL.max_tx_size + 1
+    assert _judge(raw).counted_size == PROTOCOL.max_tx_size
+
+
+def _tokens_of(size: int, short_names: int) -> dict[AssetId, int]:
+    """Tokens of one policy with which a value of some ADA has this size, as the ledger counts."""
+    free = size - (1 + 5) - (1 + 2 + 28) - 2 - 4 * short_names
+    whole, rest = divmod(free, 2 + 32 + 1)
+    names = [n.to_bytes(2, "big") for n in range(short_names)]
+    names += [n.to_bytes(32, "big") for n in range(whole)]
+    # An amount of 100 takes a byte more than one of 1.
+    return {
+        AssetId(TOKEN.policy, name): 100 if place < rest else 1 for place, name in enumerate(names)
+    }
+
+
+@pytest.mark.parametrize("short_names", [0, 300])
+def test_a_value_may_have_5000_bytes_as_the_ledger_writes_it(short_names: int) -> None:
+    """Without the output's address; a long map's head counts two bytes, written in three or not."""
+
+    def draft(size: int) -> Draft:
+        tokens = _tokens_of(size, short_names)
+        paid, rest = Value.of(5 * ADA, tokens), Value.of(9 * ADA - FEE, {OLD_TOKEN: 7})
+        return _change(paid, rest, mint=tokens, fee=FEE + ADA)
+
+    plain = replace(_state(), parameters=replace(PROTOCOL, coins_per_utxo_byte=1))
+    assert _judge(draft(5000).raw(), plain).outputs[0].size > 5000
+    with pytest.raises(RefusedError, match="what output 0 holds has 5001 bytes"):
+        _judge(draft(5001).raw(), plain)
 
 
 def test_tokens_are_burnt_with_their_policy() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nunet_dms.cardano.chain import devnet, store
+from nunet_dms.cardano.chain import blocks, devnet, mempool, store
 from nunet_dms.errors import NunetError
 from nunet_dms.sql import queries
 
@@ -46,5 +46,6 @@ def test_a_file_with_a_name_missing_or_repeated_is_refused(package: Path, text: 
 
 def test_every_query_of_the_devnet_is_used() -> None:
     found = queries("nunet_dms.cardano.chain", "devnet.sql")
-    source = Path(devnet.__file__).read_text() + Path(store.__file__).read_text()
+    modules = (blocks, devnet, mempool, store)
+    source = "".join(Path(each.__file__).read_text() for each in modules)
     assert [name for name in found if f'"{name}"' not in source] == []

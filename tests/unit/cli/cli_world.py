@@ -22,6 +22,8 @@ ADMITTED_MS = 1_700_000_000_000
 NUNET = Path(sys.prefix, "bin", "nunet")
 ANSWER_MAX_S = 60
 CLOSED_PORT = "http://127.0.0.1:1"
+PIN = b'{"token_policy":"' + b"11" * 28 + b'","token_name":"6d4e5458","token_decimals":6}'
+"""Of an Oracle's own words, as the journal pins them, what tells of its token."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Terminal:
         return bool(part)
 
 
-def admit(journal: Journal, job_id: str = JOB) -> None:
+def admit(journal: Journal, job_id: str = JOB, offer: bytes = b"{}") -> None:
     """Put a job into the journal."""
     row = {
         "job_id": job_id,
@@ -93,7 +95,7 @@ def admit(journal: Journal, job_id: str = JOB) -> None:
         "time_limit_s": 60,
         "price": 500,
         "image": "alpine@sha256:" + "0" * 64,
-        "offer": b"{}",
+        "offer": offer,
     }
     journal.admit(row, Capacity(4000, 2000, 10_000))
 
