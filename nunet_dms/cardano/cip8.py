@@ -8,7 +8,7 @@ from enum import Enum
 from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.cbor import decode, encode
 from nunet_dms.cardano.hashes import blake2b_224
-from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.keys import Signer
 from nunet_dms.cardano.transaction import PUBLIC_BYTES, SIGNATURE_BYTES, Witness, verifies
 from nunet_dms.errors import MalformedError, VerificationError
 
@@ -48,7 +48,7 @@ class SignedMessage:
     cose_key: bytes
 
 
-def sign_message(key: PaymentKey, address: Address, payload: bytes) -> SignedMessage:
+def sign_message(key: Signer, address: Address, payload: bytes) -> SignedMessage:
     """Return the payload signed for the address; raises VerificationError for another's."""
     if address.payment_is_script or address.payment_hash != key.key_hash:
         raise _refused(MessageRefusal.WRONG_KEY, "the address does not belong to the key")

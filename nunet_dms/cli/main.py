@@ -52,7 +52,7 @@ COMMANDS = (
     Entry("config", "nunet_dms.cli.config", "Show and change the settings of this machine."),
     Entry("worker", "nunet_dms.cli.worker", "Start or stop the process that runs jobs."),
     Entry("resource-config", "nunet_dms.cli.resource_config", "Show or set CPU and RAM for jobs."),
-    Entry("wallet", "nunet_dms.cli.wallet", "Make and show wallets for mNTX."),
+    Entry("wallet", "nunet_dms.cli.wallet", "Make, import and use wallets for mNTX."),
     Entry("request", "nunet_dms.cli.request", "Pay for a job, follow it, fetch its results."),
     Entry("receipt", "nunet_dms.cli.receipt", "Show a job's receipt; verify it, offline."),
     Entry("oracle", "nunet_dms.cli.oracle", "Run an Oracle: verify payments, match jobs, settle."),

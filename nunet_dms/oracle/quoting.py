@@ -14,6 +14,7 @@ from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.matching import Candidate, best, candidates, misses, why_none
 from nunet_dms.oracle.quotes import QuoteRow
 from nunet_dms.protocol import strict
+from nunet_dms.protocol.amount import unit_of
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.quote import JobRequest, Quote
 from nunet_dms.protocol.submission import QuoteRequest
@@ -56,7 +57,8 @@ def make_quote(oracle: Oracle, requester: str, wanted: QuoteRequest) -> Quote:
             quote = _quote(oracle, wanted, spec_hash, chosen, now_s)
             quotes.add(db, _row(quote, wanted))
     if quote is None:  # only now: what was missed is to stay in the ledger
-        raise refusal or why_none(found, wanted)
+        asset, decimals = oracle.network.asset, oracle.network.token_decimals
+        raise refusal or why_none(found, wanted, unit_of(asset.name, decimals).show)
     return quote
 
 
@@ -132,6 +134,7 @@ def _quote(
         quote_id=secrets.token_hex(16),
         request=request,
         lines=chosen.lines,
+        price_list=chosen.node.price,
         escrow_address=escrow_terms(request).address.bech32,
         escrow_lovelace=ESCROW_LOVELACE,
         confirmations=oracle.network.confirmations,

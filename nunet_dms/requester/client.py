@@ -13,16 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.agreement import escrow_terms
-from nunet_dms.cardano.network import NETWORK_S_OWN, TokenChoice
-from nunet_dms.errors import (
-    CapacityError,
-    OracleUnreachableError,
-    RefusedError,
-    UsageError,
-    VerificationError,
-)
+from nunet_dms.cardano.builder import UnsignedTransaction, sign
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.cardano.network import NETWORK_S_OWN, Network, TokenChoice
+from nunet_dms.errors import CapacityError, RefusedError, UsageError, VerificationError
 from nunet_dms.oracle_http import OracleHttp
+from nunet_dms.protocol.amount import Unit, unit_of
 from nunet_dms.protocol.api import Done, Empty, OracleInfo
 from nunet_dms.protocol.dispute import Decision, Grounds
 from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest
@@ -31,11 +29,12 @@ from nunet_dms.protocol.quote import Quote
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import JobList, JobState, JobView, QuoteRequest
-from nunet_dms.requester import ending, joblog, objecting, pay
+from nunet_dms.requester import elsewhere, ending, joblog, objecting, pay
 from nunet_dms.requester.jobfile import InputFile, JobFile
 from nunet_dms.requester.ledger import Ledger
+from nunet_dms.requester.patience import patiently
 from nunet_dms.requester.records import Records, SubmissionRecord
-from nunet_dms.requester.results import save_results
+from nunet_dms.requester.results import check_fits, save_results
 from nunet_dms.requester.wallet import Wallet
 
 T = TypeVar("T")
@@ -44,8 +43,6 @@ SETTLE_EVERY_S = 1.0
 """Between two looks at a job that has ended and is being paid out."""
 SETTLE_WAIT_S = 600.0
 """After that `wait_settled` returns what there is: an open settlement stays open at the Oracle."""
-RETRY_FIRST_S = 0.5
-RETRY_MOST_S = 15.0
 PATIENCE_S = 900.0
 """An Oracle that does not answer for that long in one go is given up."""
 UPLOAD_PATIENCE_S = 60.0
@@ -87,6 +84,29 @@ class Requester:
         self.token: TokenChoice = NETWORK_S_OWN
         """What we pay with; another one has to be in our own settings."""
 
+    @property
+    def address(self) -> Address:
+        """Where the wallet is paid: what comes back comes here."""
+        return self._wallet.address
+
+    @property
+    def network(self) -> Network:
+        """The Oracle's network, with its token."""
+        return known_network(self._info, self.token)
+
+    @property
+    def unit(self) -> Unit:
+        """What amounts of the Oracle's token are shown in."""
+        return unit_of(self.network.token_name, self.network.token_decimals)
+
+    def funds(self, at: Address | None = None) -> pay.Funds:
+        """Return what lies at an address, the wallet's own unless another is given."""
+        return pay.Funds(at or self.address, self.ledger.utxos(at or self.address))
+
+    def send(self, unsigned: UnsignedTransaction) -> str:
+        """Sign a transaction of the wallet's own, hand it in, and return its id."""
+        return self.ledger.submit(sign(unsigned.raw, self._wallet.key))
+
     def quote(
         self, spec: JobSpec, *, max_price: int | None = None, node_id: str | None = None
     ) -> pay.CheckedQuote:
@@ -94,14 +114,9 @@ class Requester:
 
         Raises CapacityError when no node has room, RefusedError, VerificationError.
         """
-        wanted = pay.Wanted(
-            spec.digest, spec.time_limit_s, self._wallet.address, max_price, node_id, self.token
-        )
+        wanted = pay.Wanted(spec, self.address, max_price, node_id, self.token)
         request = QuoteRequest(
-            spec=spec,
-            requester=self._wallet.address.bech32,
-            max_price=max_price,
-            node_id=node_id,
+            spec=spec, requester=self.address.bech32, max_price=max_price, node_id=node_id
         )
         try:
             quote = self._http.call("POST", "/v1/quotes", request, Quote)
@@ -128,25 +143,25 @@ class Requester:
             self._patiently(lambda file=file: self._put(file), UPLOAD_PATIENCE_S)  # type: ignore[misc]
         return len(files)
 
-    def prepare(self, checked: pay.CheckedQuote, spec: JobSpec) -> SubmissionRecord:
+    def prepare(
+        self, checked: pay.CheckedQuote, spec: JobSpec, payer: Address | None = None
+    ) -> SubmissionRecord:
         """Sign the request and its payment, and record both before they go anywhere.
 
-        Raises CapacityError when the wallet holds too little.
+        With a `payer` the payment spends what lies there and stays unsigned. Raises CapacityError
+        when the payer holds too little.
         """
-        submission = pay.sign_submission(
-            checked,
-            self._wallet.key,
-            self._wallet.address,
-            self.ledger.utxos(self._wallet.address),
-            self.ledger.terms(),
-        )
+        funds, terms = self.funds(payer), self.ledger.terms()
+        make = pay.sign_submission if payer is None else pay.build_submission
         record = SubmissionRecord(
             oracle_url=self._http.base_url,
             wallet=self._wallet.name,
             signed_s=int(self._clock()),
             spec=spec,
             quote=checked.quote,
-            submission=submission,
+            submission=make(checked, self._wallet, funds, terms),
+            unsigned=payer is not None,
+            pay_from=None if payer is None else payer.bech32,
         )
         self._records.save(record)
         return record
@@ -154,8 +169,10 @@ class Requester:
     def submit(self, record: SubmissionRecord) -> JobView:
         """Hand in a recorded job; doing so again is harmless and returns the same job.
 
-        Raises RefusedError: nothing was paid then, and the record says so.
+        Raises RefusedError: nothing was paid then, and the record says so; UsageError for a
+        payment that is not signed.
         """
+        elsewhere.check_signed(record)
         view = self._patiently(lambda: self._submit_once(record), UPLOAD_PATIENCE_S)
         self._records.save(replace(record, submitted=True))
         return view
@@ -236,12 +253,7 @@ class Requester:
         manifest = self._http.call("GET", f"/v1/jobs/{job_id}/results", None, Manifest)
         record = self._records.find(job_id)
         if record is not None:
-            limit = record.spec.resources.disk_mb * 1024 * 1024
-            if manifest.total_bytes > limit:
-                raise VerificationError(
-                    "results_too_large",
-                    f"cannot fetch {manifest.total_bytes} bytes of results: its disk holds {limit}",
-                )
+            check_fits(manifest, record.spec)
         if self.job(job_id).state is JobState.SETTLED:
             signed = ending.results_hash_of(self.receipt(job_id)[1])
             if signed not in (None, manifest.digest):
@@ -326,13 +338,4 @@ class Requester:
                 raise
 
     def _patiently(self, action: Callable[[], T], patience_s: float) -> T:
-        """Try until the Oracle answers: pauses double from RETRY_FIRST_S to RETRY_MOST_S."""
-        gives_up, pause = self._clock() + patience_s, RETRY_FIRST_S
-        while True:
-            try:
-                return action()
-            except OracleUnreachableError:
-                if self._clock() + pause > gives_up:
-                    raise
-            self._wait(pause)
-            pause = min(2 * pause, RETRY_MOST_S)
+        return patiently(action, patience_s, self._clock, self._wait)

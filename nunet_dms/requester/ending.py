@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.agreement import escrow_terms, settlement_terms
 from nunet_dms.cardano.builder import FeeParams, Utxo, build_refund, sign, witness_for
-from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.keys import Signer
 from nunet_dms.cardano.settlement import check_settlement
 from nunet_dms.cardano.transaction import TxInput, Witness, read_transaction
 from nunet_dms.errors import VerificationError
@@ -22,7 +23,7 @@ def cosign(
     settlement: Settlement,
     record: SubmissionRecord,
     ticket_key: str,
-    key: PaymentKey,
+    key: Signer,
     params: FeeParams,
 ) -> Witness:
     """Return our signature under a settlement that pays what a just verdict says.
@@ -80,7 +81,7 @@ def _follows(verdict: Verdict, record: SubmissionRecord) -> Verdict:
 
 
 def refund(
-    request: JobRequest, found: tuple[Utxo, ...], slot: int, key: PaymentKey, params: FeeParams
+    request: JobRequest, found: tuple[Utxo, ...], slot: int, key: Signer, params: FeeParams
 ) -> tuple[bytes, ...]:
     """Return signed transactions that take back alone all that lies in a job's escrow.
 
@@ -97,7 +98,7 @@ def refund(
         raise VerificationError(
             "escrow_empty", "cannot take the price back: nothing lies in the job's escrow"
         )
-    terms, home = escrow_terms(request), key.address(escrow_terms(request).network_id)
+    terms, home = escrow_terms(request), parse_address(request.requester)
     return tuple(
         sign(build_refund(escrow, terms, home, params=params).raw, key) for escrow in found
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nunet_dms.errors import ConfigError, UsageError
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.bounds import Hex16, ShortText, UnixSeconds
+from nunet_dms.protocol.bounds import AddressText, Hex16, ShortText, UnixSeconds
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.quote import JobRequest, Quote
 from nunet_dms.protocol.signing import Sealed
@@ -38,6 +38,10 @@ class SubmissionRecord:
     quote: Quote
     submission: JobSubmission
     submitted: bool = False
+    unsigned: bool = False
+    """Whether the payment still lacks its signature, which another wallet is to give."""
+    pay_from: AddressText | None = None
+    """Whose tokens pay, where they are not the wallet's own."""
 
     @property
     def request(self) -> JobRequest:

@@ -136,7 +136,8 @@ def test_a_tampered_payment_never_becomes_a_job(stage: Stage) -> None:
     """A signed payment is changed on its way: exit code 7, no job, and no token has moved."""
     where = resolve(environ=stage.requester.environment)
     before = tokens_of(stage.requester, "default")
-    with requester(where, stage.url, "default") as us:
+    passphrase = stage.requester.passphrase_file
+    with requester(where, stage.url, "default", passphrase) as us:
         job = read_job(stage.job_file("tampered", "print(1)"))
         record = us.prepare(us.quote(job.spec), job.spec)
     tx = bytearray.fromhex(record.submission.payment_tx)

@@ -32,6 +32,8 @@ from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import SigningKey, fingerprint_of, read_signing_key
 from nunet_dms.provider import onboarding
 from nunet_dms.provider.first_contact import Contact, first_price
+from nunet_dms.requester.vault import Cost, Secret
+from nunet_dms.requester.wallet import new_wallet
 from tests.unit.machine_world import fingerprint, with_card
 
 Nunet = Callable[..., Said]
@@ -247,6 +249,17 @@ def test_a_given_wallet_is_used_and_none_is_made(nunet: Nunet, home: Paths) -> N
     said = json.loads(nunet(*OFFER, "--wallet", WALLET, "--json").out)
     assert (said["wallet"], said["wallet_file"]) == (WALLET, "")
     assert not home.wallets_dir.exists()
+
+
+def test_an_encrypted_wallet_of_the_provider_s_is_paid_and_no_other_made(
+    nunet: Nunet, home: Paths
+) -> None:
+    cheap = Cost(passes=1, memory_bytes=8192)
+    secret = Secret("words", bytes(32))
+    kept = new_wallet(home.wallets_dir, "provider", secret, "correct horse", cheap)
+    said = json.loads(nunet(*OFFER, "--json").out)
+    assert (said["wallet"], said["wallet_file"]) == (kept.address(0).bech32, str(kept.file))
+    assert [path.name for path in home.wallets_dir.iterdir()] == ["provider.wallet"]
 
 
 def test_a_key_that_lies_here_for_another_address_is_not_called_its_key(
