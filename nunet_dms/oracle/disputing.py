@@ -8,6 +8,7 @@ missed. A revised verdict is the last word: no objection to it is taken.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
@@ -19,7 +20,8 @@ from nunet_dms.oracle import jobs, nodes, verdicts
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
-from nunet_dms.oracle.tables import objections
+from nunet_dms.oracle.tables import jobs as jobs_table
+from nunet_dms.oracle.tables import objections, papers
 from nunet_dms.oracle.terms import hold_end
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
@@ -48,6 +50,14 @@ class Dispute:
     is_held: bool
     """Whether the settlement waits for the operator's answer."""
     held_until_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """Which of a requester's jobs somebody objected to, and which verdicts were revised."""
+
+    parties: Mapping[str, tuple[Party, ...]]
+    revised: frozenset[str]
 
 
 def decision_of(oracle: Oracle, caller: Caller, job_id: str) -> Decision:
@@ -174,6 +184,25 @@ def first_verdict(db: Connection, job_id: str) -> Sealed | None:
 def signed_objections(db: Connection, job_id: str) -> tuple[SignedObjection, ...]:
     """Return every objection in a job, as they were signed, in the order in which they came."""
     return tuple([strict.decode(SignedObjection, text) for _, text in _stored(db, job_id)])
+
+
+def disputed(db: Connection, requester: str, job_id: str | None = None) -> Disputed:
+    """Return what is disputed of all jobs of a requester, or of one."""
+    theirs = select(jobs_table.c.job_id).where(jobs_table.c.requester == requester)
+    if job_id is not None:
+        theirs = theirs.where(jobs_table.c.job_id == job_id)
+    found: dict[str, tuple[Party, ...]] = {}
+    for row in db.execute(
+        select(objections.c.job_id, objections.c.party)
+        .where(objections.c.job_id.in_(theirs))
+        .order_by(objections.c.taken_s, objections.c.party)
+    ):
+        party: Party = "node" if row.party == "node" else "requester"
+        found[row.job_id] = (*found.get(row.job_id, ()), party)
+    revised = select(papers.c.job_id).where(
+        papers.c.kind == Paper.FIRST_VERDICT.value, papers.c.job_id.in_(theirs)
+    )
+    return Disputed(found, frozenset(db.execute(revised).scalars()))
 
 
 def parties(db: Connection, job_id: str) -> tuple[Party, ...]:

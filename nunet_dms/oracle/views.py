@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from sqlalchemy import Connection
-
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.oracle import disputing, jobs, logs
 from nunet_dms.oracle.composition import Oracle
-from nunet_dms.oracle.jobs import JobRow, Paper
+from nunet_dms.oracle.disputing import Disputed
+from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.states import LOG_OPEN
 from nunet_dms.protocol.api import JOBS_MAX, LOG_CHUNK_MAX_BYTES, OracleInfo
 from nunet_dms.protocol.chain import AssetQuantity, ChainParameters, UtxoList, UtxoView
@@ -37,7 +36,7 @@ def info(oracle: Oracle) -> OracleInfo:
     )
 
 
-def view(db: Connection, job: JobRow) -> JobView:
+def view(job: JobRow, disputed: Disputed) -> JobView:
     """Return what a requester may know of a job."""
     return JobView(
         job_id=job.job_id,
@@ -60,8 +59,8 @@ def view(db: Connection, job: JobRow) -> JobView:
         settled_ms=job.settled_ms,
         deadline_slot=job.deadline_slot,
         window_ends_s=job.window_ends_s,
-        objections=() if job.window_ends_s is None else disputing.parties(db, job.job_id),
-        is_revised=jobs.paper(db, job.job_id, Paper.FIRST_VERDICT) is not None,
+        objections=disputed.parties.get(job.job_id, ()),
+        is_revised=job.job_id in disputed.revised,
         payment_missing=job.payment_missing_s is not None,
     )
 
@@ -69,14 +68,16 @@ def view(db: Connection, job: JobRow) -> JobView:
 def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     """Return a requester's job; raises RefusedError `unknown_job`."""
     with oracle.store.reading() as db:
-        return view(db, jobs.of_requester(db, job_id, requester))
+        job = jobs.of_requester(db, job_id, requester)
+        return view(job, disputing.disputed(db, requester, job_id))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:
     """Return a requester's jobs, newest first."""
     with oracle.store.reading() as db:
         rows = jobs.requester_jobs(db, requester, JOBS_MAX)
-        return JobList(jobs=tuple([view(db, row) for row in rows]))
+        disputed = disputing.disputed(db, requester)
+    return JobList(jobs=tuple([view(row, disputed) for row in rows]))
 
 
 def log_part(
