@@ -98,6 +98,34 @@ def test_a_transaction_is_there_once_a_block_has_it(
     assert (found.raw, found.valid) == (first, True)
 
 
+def test_what_a_rollback_takes_back_is_not_there_until_a_block_has_it_again(
+    world: World, chain: ChainBackend, devnet: Devnet, spender: Spender
+) -> None:
+    spent = spender.funds()[0].ref
+    raw = spender.transfer()
+    read = read_transaction(raw)
+    made = TxInput(read.tx_id, 0)
+    before = devnet.tip()
+    chain.submit(raw)
+    world.step(3)
+    assert chain.transaction(read.tx_id) is not None
+    assert (chain.utxo(made) is None, chain.utxo(spent) is None) == (False, True)
+
+    devnet.rollback(before.height, drop=True)
+    world.clock.now_s += 3  # a tip is remembered for a moment
+    assert chain.tip() == before
+    assert (chain.transaction(read.tx_id), chain.utxo(made)) == (None, None)
+    assert (chain.is_spent(spent), chain.utxo(spent) is None) == (False, False)
+
+    assert chain.submit(raw) == read.tx_id
+    world.step(3)
+    found = chain.transaction(read.tx_id)
+    assert isinstance(found, ChainTransaction)
+    assert (found.raw, found.height) == (raw, before.height + 1)
+    assert found.block_hash == devnet.tip().block_hash
+    assert chain.utxo(made) == Utxo(made, read.outputs[0])
+
+
 def test_what_nobody_ever_made_is_not_there(chain: ChainBackend) -> None:
     unknown = TxInput(bytes(32), 0)
     assert chain.transaction(unknown.tx_id) is None

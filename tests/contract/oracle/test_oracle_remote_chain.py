@@ -9,7 +9,7 @@ import pytest
 from chain_world import FACES, source_of
 from oracle_world import ManualClock, Node, Requester, World, running
 
-from nunet_dms.errors import RefusedError, VerificationError
+from nunet_dms.errors import OracleUnreachableError, RefusedError, VerificationError
 from nunet_dms.oracle.chain_config import ChainConfig, TokenConfig
 from nunet_dms.oracle.config import OracleConfig, init
 from nunet_dms.oracle.server import serve
@@ -85,6 +85,33 @@ def test_a_paid_job_lives_its_whole_life_over_somebody_else_s_chain(
         node.receipt(job.job_id), Receipt, Domain.RECEIPT, elsewhere.oracle.keys.ticket.public
     )
     assert receipt.settlement_tx_id == requester.job(job.job_id).settlement_tx_id
+
+
+def test_a_payment_that_a_fork_takes_back_is_handed_in_again_before_the_job_is_given_away(
+    world: World, elsewhere: World
+) -> None:
+    node = Node(elsewhere).online()
+    requester = Requester(elsewhere, funded=False)
+    devnet = world.oracle.devnet
+    assert devnet is not None
+    devnet.faucet(requester.address, 100_000_000, 1_000_000_000)
+    block(world, elsewhere)
+    before = devnet.tip()
+    job = requester.order()
+    block(world, elsewhere)
+    (offer,) = node.poll().offers
+    ticket_id = node.ticket_id(offer)
+
+    devnet.rollback(before.height, drop=True)
+    world.clock.now_s += BLOCK_S
+    with pytest.raises(OracleUnreachableError, match="does not have its payment"):
+        node.accept(job.job_id, ticket_id)
+    assert requester.job(job.job_id).payment_missing
+
+    block(world, elsewhere)  # it was handed in again
+    node.accept(job.job_id, ticket_id)
+    view = requester.job(job.job_id)
+    assert (view.state, view.payment_missing) == (JobState.RUNNING, False)
 
 
 def test_a_payment_that_two_jobs_spend_is_refused_once_a_block_has_the_first(
