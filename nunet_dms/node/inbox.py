@@ -1,4 +1,4 @@
-"""The node's side of the Oracle's news: offers, cancels, settlements, receipts."""
+"""The node's side of the Oracle's news: offers, cancels, settlements, receipts, void jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX, OracleInfo
-from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement
+from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement, Voided
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.report import Reason, Verdict
 from nunet_dms.protocol.signing import Sealed
@@ -34,6 +34,8 @@ POLL_WAIT_S = 25
 """Of one long poll: well under what proxies cut off."""
 DECLINED_S = 600.0
 """How long a settlement that we refuse to sign is not asked for again."""
+_MAY_BE_VOID = frozenset({State.REPORTED, State.SIGNED, State.SETTLED})
+"""Jobs that were to be paid, or were until the chain took it back."""
 
 
 class InboxHandler:
@@ -91,6 +93,8 @@ class InboxHandler:
             self._take_settlement(settlement)
         for job_id in inbox.receipts:
             self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+        for void in inbox.voided:
+            self._take_void(void)
 
     def handle(self, outcome: Outcome) -> bool:
         """Take what came of one of our tasks; False if it is the runner's."""
@@ -177,6 +181,14 @@ class InboxHandler:
             )
         self._keep_payout(row, payout)
         self._task(job_id, "cosign", lambda: self._deps.oracle.cosign(job_id, payout.signature))
+
+    def _take_void(self, void: Voided) -> None:
+        """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
+        row = self._deps.journal.find(void.job_id)
+        if row is not None and row.state in _MAY_BE_VOID:
+            log.error("job_void job=%s why=%s", void.job_id, void.why)
+            self._runner.replace(self._deps.journal.move(row, State.LOST, void.why))
+        self._task(void.job_id, "ack", lambda: self._deps.oracle.ack_receipt(void.job_id))
 
     def _note_once(self, job_id: str, what: str, why: str) -> None:
         """Put it into the job's story, once however often it comes: `nunet earnings` tells it."""

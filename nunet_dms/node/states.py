@@ -5,7 +5,8 @@
         |            +-----------+------+-----+-----------+
         v                               v
        LOST <------------------------ EXITED --> REPORTED --> SIGNED --> SETTLED
-                                                     +------------------^
+        ^                                            +------------------^   |
+        +--------------------------------------------+-----------+----------+
 
 ADMITTED  ticket verified and capacity reserved; the Oracle is to be told
 ACCEPTED  the Oracle knows; image, inputs and container are being made
@@ -16,7 +17,7 @@ EXITED    no container runs; the report is frozen in the outbox, in the same tra
 REPORTED  the Oracle has the report, the log and the results
 SIGNED    we co-signed a settlement that pays what the verdict says
 SETTLED   the ledger has it; the receipt is stored
-LOST      the job is not ours (any more); nothing is owed
+LOST      the job is not ours (any more), or its escrow is empty: nothing comes of it
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.STARTING: frozenset({State.RUNNING, State.EXITED}),
     State.RUNNING: frozenset({State.EXITED}),
     State.EXITED: frozenset({State.REPORTED, State.LOST}),
-    State.REPORTED: frozenset({State.SIGNED, State.SETTLED}),
-    State.SIGNED: frozenset({State.SETTLED}),
-    State.SETTLED: frozenset(),
+    State.REPORTED: frozenset({State.SIGNED, State.SETTLED, State.LOST}),
+    State.SIGNED: frozenset({State.SETTLED, State.LOST}),
+    State.SETTLED: frozenset({State.LOST}),  # the chain may take a settlement back
     State.LOST: frozenset(),
 }
 

@@ -1,4 +1,4 @@
-"""What a node is told when it polls: offers, cancels, settlements to sign, receipts."""
+"""What a node is told when it polls: offers, cancels, settlements to sign, receipts, void jobs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,20 @@ from nunet_dms.oracle.offering import offer_of
 from nunet_dms.oracle.settling import waiting
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX
-from nunet_dms.protocol.node import Inbox, Offer, Poll
+from nunet_dms.protocol.node import Inbox, Offer, Poll, Voided
 from nunet_dms.protocol.submission import JobState
 
+_TOLD = (
+    JobState.OFFERED,
+    JobState.RUNNING,
+    JobState.SETTLING,
+    JobState.SETTLED,
+    JobState.VOID,
+)
 AT_ONCE = 16
 """Offers, and settlements, in one answer (the protocol's limit)."""
+VOIDED_AT_ONCE = 64
+"""The same of void jobs."""
 OFFERS_MAX_BYTES = 2 * 1024 * 1024
 """Of the offers in one answer, as JSON; the first always fits (see `quoting.SPEC_MAX_BYTES`)."""
 
@@ -32,8 +41,7 @@ def read(oracle: Oracle, node_id: str, poll: Poll) -> Inbox:
     with oracle.store.reading() as db:
         if nodes.find(db, node_id) is None:
             raise RefusedError("unknown_node", "cannot poll: register first")
-        states = (JobState.OFFERED, JobState.RUNNING, JobState.SETTLING, JobState.SETTLED)
-        found = jobs.node_jobs(db, node_id, states)
+        found = jobs.node_jobs(db, node_id, _TOLD)
         offered = [
             job
             for job in _news(found, JobState.OFFERED, poll.known_offers)
@@ -48,12 +56,16 @@ def read(oracle: Oracle, node_id: str, poll: Poll) -> Inbox:
             if not job.cosigned
         ]
         settled = [job.job_id for job in _news(found, JobState.SETTLED, poll.known_receipts)]
+        voided = _news(found, JobState.VOID, poll.known_receipts)
         return Inbox(
             offers=_offers(db, offered),
             cancels=tuple(cancelled[:JOBS_MAX]),
             lost_payments=tuple(lost[:JOBS_MAX]),
             settlements=tuple([waiting(db, job) for job in settling[:AT_ONCE]]),
             receipts=tuple(settled[:JOBS_MAX]),
+            voided=tuple(
+                [Voided(job_id=job.job_id, why=job.detail) for job in voided[:VOIDED_AT_ONCE]]
+            ),
         )
 
 

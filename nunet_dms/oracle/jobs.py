@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
 
-from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, tuple_, update
 
 from nunet_dms.errors import InvalidTransitionError, RefusedError
 from nunet_dms.oracle.auth import Caller
@@ -179,12 +179,16 @@ def near_deadline(
 
 
 def node_jobs(db: Connection, node_id: str, states: Iterable[JobState]) -> tuple[JobRow, ...]:
-    """Return a node's jobs in these states, oldest first; receipts that it has are left out."""
+    """Return a node's jobs in these states, oldest first.
+
+    Those whose end it has acknowledged are left out, and void ones that it never took.
+    """
     names = [state.value for state in states]
+    was_taken = or_(jobs.c.state != JobState.VOID.value, jobs.c.started_ms.is_not(None))
     return _list(
         db,
         select(jobs)
-        .where(jobs.c.node_id == node_id, jobs.c.state.in_(names), ~jobs.c.receipt_acked)
+        .where(jobs.c.node_id == node_id, jobs.c.state.in_(names), ~jobs.c.receipt_acked, was_taken)
         .order_by(jobs.c.submitted_ms),
     )
 

@@ -19,6 +19,7 @@ from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.offering import spec_of
+from nunet_dms.oracle.states import ENDED
 from nunet_dms.oracle.terms import payment_output, window_end
 from nunet_dms.oracle.verdicts import decide
 from nunet_dms.oracle.watching import Sight
@@ -250,10 +251,10 @@ def receipt_of(oracle: Oracle, caller: Caller, job_id: str) -> Sealed:
 
 
 def ack_receipt(oracle: Oracle, node_id: str, job_id: str) -> Done:
-    """Note that the node has the receipt; raises RefusedError `no_receipt`."""
+    """Note that the node knows a job's end; raises RefusedError `no_receipt`."""
     with oracle.store.writing() as db:
         job = jobs.of_node(db, job_id, node_id)
-        if job.state is not JobState.SETTLED:
+        if job.state not in ENDED:
             raise RefusedError("no_receipt", f"cannot take this: job {job_id} has no receipt")
         if job.receipt_acked:
             return Done(duplicate=True)

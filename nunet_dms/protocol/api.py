@@ -20,7 +20,7 @@
 | GET  /v1/jobs/{job_id}/settlement | node, requester | -> Settlement |
 | GET  /v1/jobs/{job_id}/verdict | node, requester | -> Decision |
 | POST /v1/jobs/{job_id}/objection | node, requester | SignedObjection -> Done |
-| POST /v1/jobs/{job_id}/receipt/ack | node | Empty -> Done |
+| POST /v1/jobs/{job_id}/receipt/ack | node | Empty -> Done (a void job's end, too) |
 | POST /v1/quotes | requester | QuoteRequest -> Quote |
 | POST /v1/quotes/{quote_id}/inputs | requester | Manifest -> MissingBlobs |
 | PUT  /v1/blobs/{sha256} | node, requester | raw bytes -> Done |

@@ -141,6 +141,14 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Voided:
+    """A job of which nothing can be paid out any more, and why."""
+
+    job_id: Hex16
+    why: ShortText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inbox:
     """News for a node."""
 
@@ -150,6 +158,8 @@ class Inbox:
     """Jobs to be stopped because the chain has lost their payment."""
     settlements: Annotated[tuple[Settlement, ...], Length(0, 16)] = ()
     receipts: JobIds = ()
+    voided: Annotated[tuple[Voided, ...], Length(0, 64)] = ()
+    """Jobs that the node had; each comes until it is acknowledged as a receipt is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

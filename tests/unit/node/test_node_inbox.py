@@ -26,7 +26,7 @@ from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, JobEnd, JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.node import Inbox, Offer, Refusal, Settlement
+from nunet_dms.protocol.node import Inbox, Offer, Refusal, Settlement, Voided
 from nunet_dms.protocol.receipt import linked
 from nunet_dms.protocol.report import Reason, Verdict
 from nunet_dms.protocol.signing import Domain, Sealed, seal
@@ -274,3 +274,25 @@ def test_a_receipt_that_does_not_hold_pays_nothing_and_is_told_once(
     assert why in told.detail
     assert journal.earnings()[0].why == told.detail
     assert signed.job_id in inbox.next_poll().known_receipts  # not asked for again at once
+
+
+def test_a_void_job_waits_for_nothing_any_more_and_its_story_says_why(
+    inbox: InboxHandler, journal: Journal, oracle: Refusals, signed: JobRow
+) -> None:
+    void = Voided(job_id=signed.job_id, why="nothing to pay out: its escrow is spent")
+    inbox.take(Inbox(voided=(void, Voided(job_id="9" * 32, why="of a job that we never had"))))
+    inbox.take(Inbox(voided=(void,)))  # the acknowledgement was lost
+    (told,) = journal.earnings()
+    assert (told.state, told.why) == (State.LOST, void.why)
+    assert [each.what for each in journal.events(signed.job_id)].count("lost") == 1
+    assert (journal.jobs()[0].job_id, len(journal.jobs())) == (signed.job_id, 1)
+    assert oracle.codes == ["receipt taken"] * 3
+
+
+def test_a_payout_that_the_chain_took_back_for_good_is_no_longer_counted(
+    inbox: InboxHandler, journal: Journal, signed: JobRow
+) -> None:
+    take_receipt(inbox, signed.job_id, sealed_by(receipt_of()))
+    assert journal.earned() == 500_001
+    inbox.take(Inbox(voided=(Voided(job_id=signed.job_id, why="its escrow is spent"),)))
+    assert journal.earned() == 0

@@ -70,6 +70,7 @@ from nunet_dms.protocol.ticket import open_ticket
 from nunet_dms.requester import ending, pay
 from nunet_dms.requester.ledger import Terms
 from nunet_dms.requester.records import SubmissionRecord
+from nunet_dms.requester.wallet import Wallet
 
 START_S = 1_800_000_000.0
 TIME_LIMIT_S = 100
@@ -292,12 +293,13 @@ class Requester:
     ) -> SubmissionRecord:
         """Check and pay a quote as the command does, or with the payment that a test makes."""
         world = self.world
-        wanted = pay.Wanted(spec.digest, TIME_LIMIT_S, self.address)
+        wanted = pay.Wanted(spec, self.address)
         info = views.info(world.oracle)
         terms = world.terms()
         checked = pay.check_quote(quote, wanted, info, terms.slot, world.clock())
         utxos = world.ledger.unspent_outputs(self.address)
-        submission = pay.sign_submission(checked, self.key, self.address, utxos, terms)
+        wallet, funds = Wallet("default", self.key, self.address), pay.Funds(self.address, utxos)
+        submission = pay.sign_submission(checked, wallet, funds, terms)
         if payment is not None:
             submission = replace(submission, payment_tx=payment(checked, utxos).hex())
         return SubmissionRecord(

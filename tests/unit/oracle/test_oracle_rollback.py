@@ -111,6 +111,7 @@ def test_a_payment_on_its_way_is_not_missing_and_one_double_spent_makes_the_job_
     job = world.job(job_id)
     assert (job.state, job.reason, job.payment_missing_s) == (JobState.VOID, None, None)
     assert "another transaction spent" in job.detail
+    assert node.poll().voided == ()  # it was never told of the job
 
 
 def test_a_dropped_payment_is_handed_in_again_and_the_job_goes_on(
@@ -141,6 +142,10 @@ def test_a_running_job_whose_payment_was_double_spent_is_stopped_and_pays_nobody
     assert (job.state, job.reason) == (JobState.VOID, Reason.PAYMENT_LOST)
     assert "another transaction spent" in job.detail
     assert world.tokens(node.wallet) == 0
+    (void,) = node.poll().voided
+    assert (void.job_id, void.why) == (job_id, job.detail)
+    settling.ack_receipt(world.oracle, node.node_id, job_id)
+    assert node.poll().voided == ()
 
 
 def test_a_running_job_is_stopped_after_the_grace_and_paid_by_time_if_the_payment_returns(
