@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from nunet_dms.cardano.network import TokenChoice
 from nunet_dms.config_file import (
     MEND,
     Line,
@@ -19,7 +20,7 @@ from nunet_dms.config_file import (
     read_tree,
     write_sections,
 )
-from nunet_dms.errors import ConfigError, UsageError
+from nunet_dms.errors import ConfigError, NotOnboardedError, UsageError
 from nunet_dms.protocol.bounds import AddressText, CpuMhz, DiskMb, Length, Pattern, RamMb, Range
 from nunet_dms.schedule import ALWAYS, parse
 
@@ -40,6 +41,8 @@ KINDS: Mapping[str, tuple[type[Value], str]] = {
 """The types of values, and what errors call them."""
 
 _ORACLE_URL = Pattern(r"https?://[^\s/?#@]{1,255}(/[^\s?#]{0,200})?", "an http or https address")
+_POLICY = Pattern(r"([0-9a-f]{56})?", "empty, or 28 bytes as lower-case hex")
+_TOKEN_NAME = Pattern(r"([0-9a-f]{2}){0,32}", "empty, or up to 32 bytes as lower-case hex")
 _TICKET_KEY = Pattern(r"([0-9a-f]{64})?", "empty, or 32 bytes as lower-case hex")
 
 
@@ -133,6 +136,26 @@ class AvailabilityConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenConfig:
+    """Another token than the network's own: then no Oracle may name any other."""
+
+    policy: str = _key(_POLICY, "Policy id of the token (hex). Empty: the network's own.", "")
+    name: str = _key(
+        _TOKEN_NAME, "Its name in hex, 6d4e5458 is mNTX. Empty: the network's own.", ""
+    )
+    decimals: int = _key(Range(-1, 19), "Its decimals. -1: the network's own.", -1)
+
+    @property
+    def choice(self) -> TokenChoice:
+        """What we pay with and are paid in, where it is not the network's own token."""
+        return TokenChoice(
+            policy=bytes.fromhex(self.policy) if self.policy else None,
+            name=bytes.fromhex(self.name) if self.name else None,
+            decimals=self.decimals if self.decimals >= 0 else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that `nunet onboard` settles."""
 
@@ -141,6 +164,7 @@ class Config:
     capacity: CapacityConfig
     price: PriceConfig = field(default_factory=PriceConfig)
     availability: AvailabilityConfig = field(default_factory=AvailabilityConfig)
+    token: TokenConfig = field(default_factory=TokenConfig)
 
 
 SECTIONS: Mapping[str, type[Any]] = {
@@ -149,6 +173,7 @@ SECTIONS: Mapping[str, type[Any]] = {
     "capacity": CapacityConfig,
     "price": PriceConfig,
     "availability": AvailabilityConfig,
+    "token": TokenConfig,
 }
 HEADER = (
     "Settings of this machine for nunet-dms. `nunet onboard` and `nunet config` keep comments.",
@@ -163,6 +188,21 @@ def load(path: Path) -> Config:
     section and key at once.
     """
     return loads(read_text(path), str(path))
+
+
+def load_token(path: Path) -> TokenConfig:
+    """Return the section [token] alone: the file of who only pays for jobs need hold no other.
+
+    Without a file it is the default. Raises ConfigError for what is wrong in that section.
+    """
+    found: TokenConfig = _load_section(path, "token")
+    return found
+
+
+def load_oracle(path: Path) -> OracleConfig:
+    """Return the section [oracle] alone, as `load_token` does."""
+    found: OracleConfig = _load_section(path, "oracle")
+    return found
 
 
 def check_exists(path: Path) -> None:
@@ -228,6 +268,19 @@ def about(each: dataclasses.Field[Any]) -> About:
     """Return what is known of a key beside its name and its value."""
     known: About = each.metadata["about"]
     return known
+
+
+def _load_section(path: Path, name: str) -> Any:
+    kind = SECTIONS[name]
+    try:
+        tree = read_tree(read_text(path), str(path))
+    except NotOnboardedError:
+        return kind()
+    problems: list[str] = []
+    found = _read_section(kind, name, tree.get(name, {}), problems)
+    if problems:
+        raise ConfigError(f"cannot use {path}: " + "; ".join(problems), hint=MEND)
+    return found
 
 
 def _read_section(kind: type[Any], section: str, table: object, problems: list[str]) -> Any:

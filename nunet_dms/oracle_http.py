@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import BinaryIO, TypeVar
 
 from nunet_dms.errors import MalformedError, VerificationError
+from nunet_dms.http_exchange import READ_CHUNK_BYTES
 from nunet_dms.oracle_proof import LOGIN_DOMAIN, NodeProof, Proof, WalletProof
 from nunet_dms.oracle_transport import (
-    READ_CHUNK_BYTES,
     READ_TIMEOUT_S,
     Answer,
     Call,

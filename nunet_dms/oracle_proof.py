@@ -10,7 +10,7 @@ from nunet_dms.protocol.login import NodeLogin, WalletLogin
 
 if TYPE_CHECKING:  # a node signs with its own key and loads no wallet code
     from nunet_dms.cardano.address import Address
-    from nunet_dms.cardano.keys import PaymentKey
+    from nunet_dms.cardano.keys import Signer
 
 LOGIN_DOMAIN = b"nunet-dms/v1/login\0"
 """Stands before the challenge in what is signed, so that it is no signature of anything else."""
@@ -54,7 +54,7 @@ class NodeProof:
 class WalletProof:
     """A requester proves itself with its wallet (CIP-8)."""
 
-    key: PaymentKey
+    key: Signer
     address: Address
 
     @property

@@ -60,7 +60,7 @@ class Paths:
 
     @property
     def wallets_dir(self) -> Path:
-        """Payment keys, in cardano-cli's text envelope."""
+        """Wallets: encrypted, or plain keys in cardano-cli's text envelope."""
         return self.state_dir / "wallets"
 
     @property

@@ -8,7 +8,7 @@ length, as the ledger allows. Every failure is a MalformedError.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from nunet_dms.errors import MalformedError
@@ -29,6 +29,10 @@ MAX_UNSIGNED = 2**64 - 1
 
 _INDEFINITE = -1
 _BREAK = 0xFF
+_BYTES_HEADS = [b"\x58" + bytes([length]) for length in range(256)]
+"""How a byte string of 24 to 255 bytes starts in its shortest form."""
+_SHORT_HEADS = [(first >> 5, first & 31) if first & 31 < 24 else None for first in range(256)]
+"""Major type and argument of an item by its first byte, where that byte has both."""
 _CONSTANTS = {20: False, 21: True, 22: None}
 
 
@@ -65,13 +69,11 @@ class Cursor:
         if pos >= self.size:
             raise self.malformed("it ends in the middle of an item")
         first = self.data[pos]
-        major, info = first >> 5, first & 31
-        if info < 24:
+        short = _SHORT_HEADS[first]
+        if short:
             self.pos = pos + 1
-            return major, info
-        if info == 24 and major != SIMPLE and pos + 1 < self.size:
-            self.pos = pos + 2
-            return major, self.data[pos + 1]
+            return short
+        major, info = first >> 5, first & 31
         if info < 28 and major != SIMPLE:
             end = pos + 1 + (1 << info - 24)
             if end > self.size:
@@ -89,20 +91,16 @@ class Cursor:
             raise self.malformed("it ends where an item should start")
         return self.data[self.pos] >> 5
 
-    def items(self, major: int) -> Iterator[int]:
-        """Enter an array or a map; yield once before each of its items or pairs."""
+    def items(self, major: int) -> Iterable[int]:
+        """Enter an array or a map; give a number before each of its items or pairs."""
         found, count = self.head()
         if found != major:
             raise self.malformed("an array or a map is missing")
         if count == _INDEFINITE:
-            count = 0
-            while not self._at_break():
-                yield count
-                count += 1
-            return
+            return self._until_break()
         if count << (major == MAP) > self.size - self.pos:
             raise self.malformed("a length is greater than what is left")
-        yield from range(count)
+        return range(count)
 
     def enter(self, length: int) -> bool:
         """Enter an array of exactly that many items; `leave` wants to know what this returns."""
@@ -116,7 +114,7 @@ class Cursor:
         if is_open and not self._at_break():
             raise self.malformed("an array has too many items")
 
-    def set_items(self) -> Iterator[int]:
+    def set_items(self) -> Iterable[int]:
         """Enter a set: an array that may carry the set tag."""
         if self.major() == TAG:
             self.expect_tag(SET_TAG)
@@ -152,7 +150,12 @@ class Cursor:
         return content
 
     def digest(self, length: int) -> bytes:
-        """Read a byte string of exactly this length."""
+        """Read a byte string of exactly this length, at most 255."""
+        start = self.pos + 2
+        end = start + length
+        if end <= self.size and self.data[self.pos : start] == _BYTES_HEADS[length]:
+            self.pos = end  # as almost everybody writes it
+            return self.data[start:end]
         return self.byte_string(length, length)
 
     def value(self) -> object:
@@ -173,6 +176,12 @@ class Cursor:
     def malformed(self, why: str) -> MalformedError:
         """Return the error for what is wrong at this position."""
         return MalformedError(f"cannot read CBOR: {why}", where=f"byte {self.pos}")
+
+    def _until_break(self) -> Iterator[int]:
+        count = 0
+        while not self._at_break():
+            yield count
+            count += 1
 
     def _at_break(self) -> bool:
         if self.pos >= self.size:
@@ -273,28 +282,29 @@ def encode(value: object) -> bytes:
     if isinstance(value, bool) or value is None:
         return b"\xf6" if value is None else b"\xf5" if value else b"\xf4"
     if isinstance(value, int):
-        return _head(UNSIGNED, value) if value >= 0 else _head(NEGATIVE, -1 - value)
+        return encode_head(UNSIGNED, value) if value >= 0 else encode_head(NEGATIVE, -1 - value)
     if isinstance(value, bytes):
-        return _head(BYTES, len(value)) + value
+        return encode_head(BYTES, len(value)) + value
     if isinstance(value, str):
         content = value.encode()
-        return _head(TEXT, len(content)) + content
+        return encode_head(TEXT, len(content)) + content
     return _encode_nested(value)
 
 
 def _encode_nested(value: object) -> bytes:
     if isinstance(value, Tag):
-        return _head(TAG, value.number) + encode(value.value)
+        return encode_head(TAG, value.number) + encode(value.value)
     if isinstance(value, (list, tuple)):
-        return _head(ARRAY, len(value)) + b"".join([encode(item) for item in value])
+        return encode_head(ARRAY, len(value)) + b"".join([encode(item) for item in value])
     if isinstance(value, Mapping):
         pairs = [(encode(key), encode(item)) for key, item in value.items()]
         pairs.sort(key=lambda pair: (len(pair[0]), pair[0]))
-        return _head(MAP, len(pairs)) + b"".join([key + item for key, item in pairs])
+        return encode_head(MAP, len(pairs)) + b"".join([key + item for key, item in pairs])
     raise TypeError(f"cannot encode {type(value).__name__} as CBOR")
 
 
-def _head(major: int, argument: int) -> bytes:
+def encode_head(major: int, argument: int) -> bytes:
+    """Return the start of an item in its shortest form; raises OverflowError over 64 bits."""
     if argument < 24:
         return bytes([major << 5 | argument])
     for info, width in ((24, 1), (25, 2), (26, 4), (27, 8)):

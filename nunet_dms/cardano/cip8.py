@@ -8,7 +8,7 @@ from enum import Enum
 from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.cbor import decode, encode
 from nunet_dms.cardano.hashes import blake2b_224
-from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.keys import Signer
 from nunet_dms.cardano.transaction import PUBLIC_BYTES, SIGNATURE_BYTES, Witness, verifies
 from nunet_dms.errors import MalformedError, VerificationError
 
@@ -48,7 +48,7 @@ class SignedMessage:
     cose_key: bytes
 
 
-def sign_message(key: PaymentKey, address: Address, payload: bytes) -> SignedMessage:
+def sign_message(key: Signer, address: Address, payload: bytes) -> SignedMessage:
     """Return the payload signed for the address; raises VerificationError for another's."""
     if address.payment_is_script or address.payment_hash != key.key_hash:
         raise _refused(MessageRefusal.WRONG_KEY, "the address does not belong to the key")
@@ -112,8 +112,8 @@ def _public_key(raw: bytes) -> bytes:
     if len(raw) > MAX_KEY_BYTES:
         raise MalformedError(f"cannot read a key of over {MAX_KEY_BYTES} bytes")
     key = _map_in(decode(raw))
-    fixed = {KEY_TYPE: OCTET_KEY_PAIR, KEY_ALGORITHM: EDDSA, KEY_CURVE: ED25519}
-    if any(key.get(name) != wanted for name, wanted in fixed.items()):
+    kind = [key.get(name) for name in (KEY_TYPE, KEY_ALGORITHM, KEY_CURVE)]
+    if kind != [OCTET_KEY_PAIR, EDDSA, ED25519] or any(type(part) is not int for part in kind):
         raise _refused(MessageRefusal.WRONG_KEY_TYPE, "its key is not an Ed25519 key for EdDSA")
     public = key.get(KEY_PUBLIC)
     if not isinstance(public, bytes) or len(public) != PUBLIC_BYTES:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 from nacl.utils import random as random_bytes
 
 from nunet_dms.cardano.address import Address, enterprise_address
+from nunet_dms.cardano.extended import EXTENDED_BYTES, ExtendedKey
 from nunet_dms.cardano.hashes import blake2b_224
 from nunet_dms.errors import ConfigError
 from nunet_dms.protocol.secretfile import read_secret, write_secret
@@ -21,6 +23,28 @@ ENVELOPE_TYPE = "PaymentSigningKeyShelley_ed25519"
 ENVELOPE_DESCRIPTION = "Payment Signing Key"
 _CBOR_HEAD = "5820"
 """A byte string of 32 bytes."""
+EXTENDED_TYPE = "PaymentExtendedSigningKeyShelley_ed25519_bip32"
+_EXTENDED_HEAD = "5880"
+"""A byte string of 128 bytes: extended key, public key, chain code."""
+_EXTENDED_TOTAL = 128
+
+
+class Signer(Protocol):
+    """A key that signs: a PaymentKey or an ExtendedKey."""
+
+    @property
+    def public(self) -> bytes:
+        """The 32-byte public key."""
+        ...
+
+    @property
+    def key_hash(self) -> bytes:
+        """The 28-byte hash by which scripts and addresses name the key."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte signature of the message."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -39,6 +63,10 @@ class PaymentKey:
     def __repr__(self) -> str:
         """Name the key by its hash; the secret never appears."""
         return f"PaymentKey({self.key_hash.hex()})"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: a secret stays where it is."""
+        raise TypeError("a signing key is not pickled")
 
     @classmethod
     def generate(cls) -> PaymentKey:
@@ -86,15 +114,41 @@ def read_key_file(path: Path) -> PaymentKey:
     return _key_in(read_secret(path), path)
 
 
+def read_signer_file(path: Path) -> PaymentKey | ExtendedKey:
+    """Read either kind of cardano-cli's payment keys; raises ConfigError as `read_key_file`."""
+    content = read_secret(path)
+    try:
+        return _key_in(content, path)
+    except ConfigError:
+        return _extended_key_in(content, path)
+
+
 def _key_in(content: bytes, path: Path) -> PaymentKey:
-    wrong = ConfigError(f"cannot read key file {path}: it holds no {ENVELOPE_TYPE}")
+    seed = _envelope_bytes(content, ENVELOPE_TYPE, _CBOR_HEAD)
+    if seed is None or len(seed) != SEED_BYTES:
+        raise ConfigError(f"cannot read key file {path}: it holds no {ENVELOPE_TYPE}")
+    return PaymentKey(seed)
+
+
+def _extended_key_in(content: bytes, path: Path) -> ExtendedKey:
+    found = _envelope_bytes(content, EXTENDED_TYPE, _EXTENDED_HEAD)
+    wrong = ConfigError(
+        f"cannot read key file {path}: it holds no {ENVELOPE_TYPE} and no {EXTENDED_TYPE}"
+    )
+    if found is None or len(found) != _EXTENDED_TOTAL:
+        raise wrong
+    key = ExtendedKey(found[:EXTENDED_BYTES])
+    if found[EXTENDED_BYTES : EXTENDED_BYTES + len(key.public)] != key.public:
+        raise wrong
+    return key
+
+
+def _envelope_bytes(content: bytes, kind: str, head: str) -> bytes | None:
+    """Return the bytes in a text envelope of that type; None for anything else."""
     try:
         envelope = json.loads(content)
-        if envelope["type"] != ENVELOPE_TYPE or not envelope["cborHex"].startswith(_CBOR_HEAD):
-            raise wrong
-        seed = bytes.fromhex(envelope["cborHex"][len(_CBOR_HEAD) :])
+        if envelope["type"] != kind or not envelope["cborHex"].startswith(head):
+            return None
+        return bytes.fromhex(envelope["cborHex"][len(head) :])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise wrong from None
-    if len(seed) != SEED_BYTES:
-        raise wrong
-    return PaymentKey(seed)
+        return None

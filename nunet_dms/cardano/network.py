@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nunet_dms.cardano.value import AssetId
@@ -35,6 +35,27 @@ class Network:
             raise ConfigError(f"cannot name the token of {self.name}: its policy is not set")
         return AssetId(self.token_policy, self.token_name)
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenChoice:
+    """Another token than the network's own, as its user's settings name it; None leaves a part."""
+
+    policy: bytes | None = None
+    name: bytes | None = None
+    decimals: int | None = None
+
+    def of(self, network: Network) -> Network:
+        """Return the network, paying with this token."""
+        return replace(
+            network,
+            token_policy=network.token_policy if self.policy is None else self.policy,
+            token_name=network.token_name if self.name is None else self.name,
+            token_decimals=network.token_decimals if self.decimals is None else self.decimals,
+        )
+
+
+NETWORK_S_OWN = TokenChoice()
+"""Nobody chose another token."""
 
 DEVNET = Network("devnet", TEST_NETWORK_ID, 424242, None, b"mNTX", 6, 1)
 PREPROD = Network(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nunet_dms.cardano.cbor import Cursor, Encoded, encode
+from nunet_dms.cardano.cbor import ARRAY, Cursor, encode, encode_head
 from nunet_dms.cardano.hashes import KEY_HASH_BYTES, blake2b_224
 from nunet_dms.errors import MalformedError
 
@@ -18,6 +18,7 @@ MAX_SCRIPT_DEPTH = 16
 
 SIGNATURE, ALL, ANY, AT_LEAST, AFTER, BEFORE = range(6)
 
+_SIGNATURE_HEAD = encode([SIGNATURE, bytes(KEY_HASH_BYTES)])[:-KEY_HASH_BYTES]
 _HASH_PREFIX = b"\x00"
 """Tells native scripts from Plutus in a script's hash."""
 
@@ -38,33 +39,35 @@ class Script:
 
 
 def signature(key_hash: bytes) -> bytes:
-    """Return the script that holds when the key has signed."""
-    return encode([SIGNATURE, key_hash])
+    """Return the script that holds when the key has signed; raises MalformedError."""
+    if len(key_hash) != KEY_HASH_BYTES:
+        raise _malformed(f"a key hash has {len(key_hash)} bytes")
+    return _SIGNATURE_HEAD + key_hash
 
 
 def all_of(*parts: bytes) -> bytes:
     """Return the script that holds when every part does."""
-    return encode([ALL, [Encoded(part) for part in parts]])
+    return _node(ALL, _list(parts))
 
 
 def any_of(*parts: bytes) -> bytes:
     """Return the script that holds when some part does."""
-    return encode([ANY, [Encoded(part) for part in parts]])
+    return _node(ANY, _list(parts))
 
 
 def at_least(count: int, *parts: bytes) -> bytes:
     """Return the script that holds when at least `count` parts do."""
-    return encode([AT_LEAST, count, [Encoded(part) for part in parts]])
+    return _node(AT_LEAST, encode(count), _list(parts))
 
 
 def after_slot(slot: int) -> bytes:
     """Return the script that holds when the transaction is valid from `slot` or later only."""
-    return encode([AFTER, slot])
+    return _node(AFTER, encode(slot))
 
 
 def before_slot(slot: int) -> bytes:
     """Return the script that holds when the transaction is valid until `slot` or sooner only."""
-    return encode([BEFORE, slot])
+    return _node(BEFORE, encode(slot))
 
 
 def script_hash(raw: bytes) -> bytes:
@@ -108,6 +111,15 @@ def holds(
     passing = sum(holds(part, signers, valid_from, ttl) for part in script.parts)
     needed = {ALL: len(script.parts), ANY: 1}.get(script.kind, script.number)
     return passing >= needed
+
+
+def _node(kind: int, *fields: bytes) -> bytes:
+    """Return one part of a script; by hand, since every payment's escrow is reckoned anew."""
+    return b"".join((encode_head(ARRAY, 1 + len(fields)), bytes([kind]), *fields))
+
+
+def _list(parts: tuple[bytes, ...]) -> bytes:
+    return encode_head(ARRAY, len(parts)) + b"".join(parts)
 
 
 def _script_of(node: object, depth: int) -> Script:

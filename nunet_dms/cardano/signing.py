@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nunet_dms.cardano.assembly import encode_witnesses
 from nunet_dms.cardano.cbor import ARRAY, MAP, Cursor
-from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.keys import Signer
 from nunet_dms.cardano.transaction import (
     KEY_WITNESSES,
     SIGNATURE_BYTES,
@@ -15,7 +15,7 @@ from nunet_dms.cardano.transaction import (
 from nunet_dms.errors import VerificationError
 
 
-def witness_for(raw: bytes, key: PaymentKey) -> Witness:
+def witness_for(raw: bytes, key: Signer) -> Witness:
     """Return the key's signature over the transaction; raises MalformedError."""
     return Witness(key.public, key.sign(read_transaction(raw).tx_id))
 
@@ -37,7 +37,7 @@ def add_witness(raw: bytes, witness: Witness) -> bytes:
     return raw[:start] + encode_witnesses((*kept, witness), (), parts) + raw[end:]
 
 
-def sign(raw: bytes, *keys: PaymentKey) -> bytes:
+def sign(raw: bytes, *keys: Signer) -> bytes:
     """Return the transaction with a witness of each key; raises MalformedError."""
     for key in keys:
         raw = add_witness(raw, witness_for(raw, key))

@@ -31,8 +31,8 @@ class Value:
 
     def __post_init__(self) -> None:
         """Sort the assets and drop zeros, so that equal values compare equal."""
-        if self.assets:
-            kept = tuple(sorted(item for item in self.assets if item[1]))
+        if len(self.assets) > 1 or (self.assets and not self.assets[0][1]):
+            kept = tuple(sorted([item for item in self.assets if item[1]]))
             object.__setattr__(self, "assets", kept)
 
     @classmethod

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from nunet_dms import config
 from nunet_dms.cli import render
-from nunet_dms.errors import NotOnboardedError
+from nunet_dms.cli.passphrases import opening
 from nunet_dms.paths import Paths
 
 if TYPE_CHECKING:
+    from nunet_dms.cardano.network import Network, TokenChoice
     from nunet_dms.oracle_http import OracleHttp
     from nunet_dms.protocol.api import OracleInfo
     from nunet_dms.requester.client import Requester
@@ -31,6 +32,15 @@ class Met:
 
     http: OracleHttp
     info: OracleInfo
+    token: TokenChoice
+    """Our own settings' word on what we pay with."""
+
+    @property
+    def network(self) -> Network:
+        """The Oracle's network, with the token that we pay with."""
+        from nunet_dms.cardano.known_network import known_network  # noqa: PLC0415 - nacl
+
+        return known_network(self.info, self.token)
 
 
 def requests_dir(where: Paths) -> Path:
@@ -42,10 +52,7 @@ def oracle_url(where: Paths, given: str) -> str:
     """Return the Oracle to talk to: as given, $NUNET_ORACLE, the config, else loopback."""
     if url := given or os.environ.get(ORACLE_VARIABLE, ""):
         return url
-    try:
-        return config.load(where.config_file).oracle.url
-    except NotOnboardedError:
-        return config.DEFAULT_ORACLE_URL
+    return config.load_oracle(where.config_file).url
 
 
 @contextmanager
@@ -57,24 +64,33 @@ def meet(where: Paths, url: str) -> Iterator[Met]:
     def trust(fingerprint: str) -> None:
         render.progress(f"the Oracle at {url} has the key {fingerprint}: pinned")
 
+    token = config.load_token(where.config_file).choice
     with OracleHttp(url) as http:
-        yield Met(http, meet_oracle(http, requests_dir(where), trust=trust).info)
+        info = meet_oracle(http, requests_dir(where), trust=trust, token=token).info
+        yield Met(http, info, token)
 
 
 @contextmanager
-def requester(where: Paths, url: str, wallet: str) -> Iterator[Requester]:
-    """Return a wallet's dealings with an Oracle, logged in by the wallet's signature."""
+def requester(
+    where: Paths, url: str, wallet: str, passphrase: Path | None = None
+) -> Iterator[Requester]:
+    """Return a wallet's dealings with an Oracle, logged in by the wallet's signature.
+
+    The passphrase is read from the file, or asked for, once the Oracle is known.
+    """
     from nunet_dms.oracle_http import OracleHttp, WalletProof  # noqa: PLC0415 - when needed
     from nunet_dms.requester.client import Requester  # noqa: PLC0415 - as above
-    from nunet_dms.requester.wallet import open_wallet  # noqa: PLC0415 - as above
+    from nunet_dms.requester.wallet import find_wallet  # noqa: PLC0415 - as above
 
-    open_wallet(where.wallets_dir, wallet)  # first: without a wallet there is nothing to ask
+    known = find_wallet(where.wallets_dir, wallet)  # first: without one there is nothing to ask
     with meet(where, url) as met:
-        info = met.info
-    us = open_wallet(where.wallets_dir, wallet, info.network_id)
+        info, token = met.info, met.token
+    us = known.unlocked(info.network_id, opening(passphrase, wallet))
     proof = WalletProof(us.key, us.address)
     with OracleHttp(url, proof, ticket_key=info.ticket_key) as http:
-        yield Requester(http, us, info, records(where), clock=time.time)
+        dealings = Requester(http, us, info, records(where), clock=time.time)
+        dealings.token = token
+        yield dealings
 
 
 def records(where: Paths) -> Records:

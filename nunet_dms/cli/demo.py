@@ -37,16 +37,21 @@ def demo(
 
 def lines_of(outcome: Outcome) -> tuple[str, ...]:
     """Return what the demo came to, in words."""
-    paid, back = outcome.provider_amount, outcome.requester_amount
+    from nunet_dms.protocol.amount import Unit  # noqa: PLC0415 - lazy
+
+    show = Unit(outcome.token, outcome.token_decimals).show
+    paid, back = show(outcome.provider_amount), show(outcome.requester_amount)
+    requester = (outcome.requester_tokens_before, outcome.requester_tokens_after)
+    provider = (outcome.provider_tokens_before, outcome.provider_tokens_after)
     seconds = ", ".join(f"{name} {spent:.1f}" for name, spent in outcome.seconds.items())
     return (
         "",
         f"accuracy    {outcome.accuracy:.4f} on digits that the training never saw",
         f"job         {outcome.job_id}: {outcome.reason}",
-        f"payment     {outcome.price} base units in {outcome.payment_tx_id}",
+        f"payment     {show(outcome.price)} in {outcome.payment_tx_id}",
         f"settlement  {paid} to the provider, {back} back, in {outcome.settlement_tx_id}",
-        f"requester   {outcome.requester_tokens_before} -> {outcome.requester_tokens_after}",
-        f"provider    {outcome.provider_tokens_before} -> {outcome.provider_tokens_after}",
+        f"requester   {' -> '.join(map(show, requester))}",
+        f"provider    {' -> '.join(map(show, provider))}",
         f"results     {outcome.results}",
         f"receipt     {outcome.receipt}",
         f"seconds     {seconds}",

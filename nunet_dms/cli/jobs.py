@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
 
-from nunet_dms import paths
-from nunet_dms.cli import render
+from nunet_dms import config, paths
+from nunet_dms.cli import objection, render
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
@@ -99,6 +100,34 @@ def cancel(
     ask_to_cancel(where.cancel_dir, row.job_id)
     text = f"job {row.job_id} is being stopped; its requester gets the whole price back"
     render.show(render.Shown("nunet.job.cancel/1", {"job_id": row.job_id}, (text,)), as_json)
+
+
+@app.command(name="object")
+def object_to(
+    job: str = typer.Argument(help="The job's id, or how it begins."),
+    why: str = objection.WHY,
+    evidence: Path | None = objection.EVIDENCE,
+    as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
+) -> None:
+    """Object to the verdict on a job while its window is open; the settlement waits for an answer.
+
+    Example: nunet jobs object JOB --why "it ran for 90 s" --evidence job.log
+    """
+    from nunet_dms.node import objecting  # noqa: PLC0415 - requests, when needed
+    from nunet_dms.node.identity import read_identity  # noqa: PLC0415 - as above
+    from nunet_dms.node.oracle_pin import trusted_key  # noqa: PLC0415 - as above
+    from nunet_dms.oracle_http import NodeProof, OracleHttp  # noqa: PLC0415 - as above
+
+    where, grounds = paths.resolve(), objection.grounds_of(why, evidence)
+    settings = config.load(where.config_file)
+    with JournalReader(where.journal) as journal:
+        row, key = journal.job(job), trusted_key(settings.oracle, journal)
+    us = read_identity(where, settings.wallet.address)
+    proof = NodeProof(us.key, us.node_id)
+    with OracleHttp(settings.oracle.url, proof, ticket_key=key) as http:
+        given = (row.job_id, grounds)
+        decision = objecting.object_to(http, us, key, given, int(time.time()))
+    render.show(objection.shown(decision), as_json)
 
 
 def _list(as_json: bool) -> None:

@@ -40,6 +40,7 @@ COMMANDS = (
     Entry("onboard", "nunet_dms.cli.onboard", "Offer a share of this machine, and start working."),
     Entry("status", "nunet_dms.cli.status", "Show whether this machine works and earns."),
     Entry("jobs", "nunet_dms.cli.jobs", "List jobs, read their logs, cancel them."),
+    Entry("earnings", "nunet_dms.cli.earnings", "Show what jobs earned, and what is pending."),
     Entry("gpu", "nunet_dms.cli.gpu", "Show this machine's GPUs, their health, who uses them."),
     Entry("capacity", "nunet_dms.cli.capacity", "Show what this machine has, offers and uses."),
     Entry(
@@ -51,8 +52,9 @@ COMMANDS = (
     Entry("config", "nunet_dms.cli.config", "Show and change the settings of this machine."),
     Entry("worker", "nunet_dms.cli.worker", "Start or stop the process that runs jobs."),
     Entry("resource-config", "nunet_dms.cli.resource_config", "Show or set CPU and RAM for jobs."),
-    Entry("wallet", "nunet_dms.cli.wallet", "Make and show wallets for mNTX."),
+    Entry("wallet", "nunet_dms.cli.wallet", "Make, import and use wallets for mNTX."),
     Entry("request", "nunet_dms.cli.request", "Pay for a job, follow it, fetch its results."),
+    Entry("receipt", "nunet_dms.cli.receipt", "Show a job's receipt; verify it, offline."),
     Entry("oracle", "nunet_dms.cli.oracle", "Run an Oracle: verify payments, match jobs, settle."),
     Entry("demo", "nunet_dms.cli.demo", "Pay for and run one real job here, from end to end."),
 )

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import getpass
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -20,6 +21,9 @@ from nunet_dms.errors import NunetError, UsageError
 
 CLEAR = "\x1b[H\x1b[J"
 """To the upper left corner, and erase all below (ECMA-48: CUP, ED)."""
+
+WIPE = "\x1b[H\x1b[2J\x1b[3J"
+"""To the upper left corner, erase the screen and what was scrolled off it (xterm's ED 3)."""
 
 _CONTROL = (
     r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and newline, DEL, C1
@@ -114,6 +118,33 @@ def ask(question: str) -> str:
         _write(sys.stderr, "\n")
         raise UsageError("nothing was changed: no answer was given")
     return line.strip()
+
+
+def ask_secret(question: str) -> str:
+    """Ask for a line that the terminal does not show, such as a passphrase.
+
+    Raises UsageError where nobody answers.
+    """
+    try:
+        return getpass.getpass(f"{escape(question, one_line=True)}: ", stream=sys.stderr)
+    except EOFError:
+        raise UsageError("nothing was done: no answer was given") from None
+
+
+def show_secret(lines: Sequence[str], question: str) -> None:
+    """Show lines on the terminal until the question is answered, then wipe them off it.
+
+    Only where `can_ask` holds: what is shown must not end in a file or pipe.
+    """
+    for line in lines:
+        _write(sys.stderr, escape(line, one_line=True) + "\n")
+    ask(question)
+    wipe()
+
+
+def wipe() -> None:
+    """Wipe off the terminal what it shows and what was scrolled off it."""
+    _write(sys.stderr, WIPE)
 
 
 def escape(text: str, *, one_line: bool = False) -> str:

@@ -9,10 +9,12 @@ import typer
 
 from nunet_dms import config, paths
 from nunet_dms.cli import render
+from nunet_dms.cli.amounts import UNKNOWN_TOKEN, Token, pinned_token
 from nunet_dms.cli.idle import IdleReason, idle_reasons
 from nunet_dms.cli.times import clock_time
 from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
+from nunet_dms.node.earnings import earning_of
 from nunet_dms.node.journal import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import (
@@ -52,6 +54,8 @@ class Seen:
     """Jobs that are admitted but do not run yet."""
     outbox_waiting: int = 0
     earned: int = 0
+    pending: int = 0
+    token: Token = UNKNOWN_TOKEN
     missed: tuple[MissedRow, ...] = ()
     notes: tuple[NoteRow, ...] = ()
     """What changed in the machine lately, the newest first."""
@@ -90,6 +94,11 @@ class Status:
     jobs_coming: int
     outbox_waiting: int
     earned: int
+    pending: int
+    """What open jobs will pay; those that have not ended yet count with their whole price."""
+    token: str
+    token_decimals: int | None
+    """None before first contact with an Oracle: then it is not known."""
     note: str
     """What the worker wants said, such as a warning of the Oracle's."""
     idle: tuple[IdleReason, ...]
@@ -115,7 +124,7 @@ def status(
     seen = look(where)
     health = judge(seen, now_s)
     facts = _status(settings, seen, health, now_s)
-    render.show(render.Shown("nunet.status/1", facts, _lines(facts)), as_json)
+    render.show(render.Shown("nunet.status/1", facts, _lines(facts, seen.token)), as_json)
     raise typer.Exit(int(health.code))
 
 
@@ -128,6 +137,7 @@ def look(where: paths.Paths) -> Seen:
         row = journal.worker()
         jobs = [job for job in journal.jobs() if job.state in RESERVING]
         running = sum(job.state is State.RUNNING for job in jobs)
+        pin, still_open = journal.pin(), journal.earnings(settled_too=False)
         return Seen(
             pid=pid,
             row=row if row is not None and row.pid == pid else None,
@@ -136,6 +146,8 @@ def look(where: paths.Paths) -> Seen:
             coming=len(jobs) - running,
             outbox_waiting=journal.outbox_waiting(),
             earned=journal.earned(),
+            pending=sum(earning_of(row).pending for row in still_open),
+            token=pinned_token(pin[1]) if pin else UNKNOWN_TOKEN,
             missed=journal.missed(),
             notes=journal.machine_notes(),
         )
@@ -213,6 +225,9 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         jobs_coming=seen.coming,
         outbox_waiting=seen.outbox_waiting,
         earned=seen.earned,
+        pending=seen.pending,
+        token=seen.token.label,
+        token_decimals=seen.token.decimals,
         note=row.note if row else "",
         idle=idle_reasons(row, seen.missed, seen.running + seen.coming),
         missed=seen.missed,
@@ -229,13 +244,14 @@ def free_of(offered: CapacityConfig, seen: Seen) -> Capacity:
     return sold.less(seen.reserved)
 
 
-def _lines(status: Status) -> tuple[str, ...]:
+def _lines(status: Status, token: Token) -> tuple[str, ...]:
     if status.worker_pid is None:
         worker = "not running (type: nunet worker start)"
     else:
         worker = f"running, process {status.worker_pid}, for {duration(status.uptime_s)}"
     known = status.oracle_state in {OK, NOT_YET, UNKNOWN}  # otherwise its words name the URL
     waiting = f", {status.outbox_waiting} reports wait for the Oracle"
+    pending = f", {token.show(status.pending)} pending" if status.pending else ""
     lines = [
         f"worker    {worker}",
         f"oracle    {status.oracle_state}" + (f" ({status.oracle_url})" if known else ""),
@@ -245,7 +261,7 @@ def _lines(status: Status) -> tuple[str, ...]:
         f" {status.free_disk_mb} MB disk",
         f"jobs      {status.jobs_running} running, {status.jobs_coming} starting"
         + (waiting if status.outbox_waiting else ""),
-        f"earned    {status.earned} base units, paid to {status.wallet}",
+        f"earned    {token.show(status.earned)}{pending}, paid to {status.wallet}",
     ]
     if status.health == DEGRADED:
         lines.append(f"degraded  {status.reason}")

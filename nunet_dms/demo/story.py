@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from nunet_dms.errors import EngineUnreachableError, ExitCode, NunetError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
 from nunet_dms.node.engine.python_image import build_python_image
+from nunet_dms.protocol.secretfile import write_secret
 
 LISTEN_WAIT_S = 30.0
 """From the start of the Oracle's process to its first word."""
@@ -46,7 +48,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the demo shows; amounts in base units, schema nunet.demo/1."""
+    """What the demo shows; amounts in base units of the token, schema nunet.demo/1."""
 
     job_id: str
     reason: str
@@ -54,6 +56,8 @@ class Outcome:
     settlement_tx_id: str
     accuracy: float
     seconds: dict[str, float]
+    token: str
+    token_decimals: int
     price: int
     provider_amount: int
     requester_amount: int
@@ -94,7 +98,7 @@ class Home:
     def nunet(self, *words: str, fine: tuple[int, ...] = (0,)) -> dict[str, object]:
         """Run a command and return its JSON; raises NunetError unless its exit code is `fine`."""
         done = subprocess.run(
-            [_program(), *words, "--json"],
+            [_program(), *self.typed(*words), "--json"],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -110,7 +114,7 @@ class Home:
     def stream(self, line: Callable[[str], None], *words: str) -> dict[str, object]:
         """Run a command, pass on its lines as they come, and return the JSON of the last."""
         process = subprocess.Popen(
-            [_program(), *words, "--json"],
+            [_program(), *self.typed(*words), "--json"],
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -127,6 +131,18 @@ class Home:
         if process.returncode:
             raise NunetError(f"`nunet {' '.join(words)}` ended with {process.returncode}: {last}")
         return _last_json(last)
+
+    @property
+    def passphrase_file(self) -> Path:
+        """Where the passphrase of this home's wallet lies, if it has one."""
+        return self.folder / "passphrase"
+
+    def typed(self, *words: str) -> tuple[str, ...]:
+        """Return a command, with the passphrase file where a wallet is to sign."""
+        signs = words[:1] == ("request",) or words[:2] == ("wallet", "new")
+        if not signs or not self.passphrase_file.exists():
+            return words
+        return (*words, "--passphrase-file", str(self.passphrase_file))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -162,7 +178,7 @@ def _story(
         url = started.enter_context(oracle_at(place / "oracle"))
     requester, provider = Home(place / "requester", url), Home(place / "provider", url)
     with watch.phase("wallet", "requester: a new wallet, filled by the faucet"):
-        requester.nunet("wallet", "new")
+        make_wallet(requester)
         requester.nunet("wallet", "faucet")
         tokens = wait_until("the faucet", lambda: tokens_of(requester, "default"))
     with watch.phase("onboard", "provider: onboarding half of this machine, starting the worker"):
@@ -188,6 +204,8 @@ def _story(
         settlement_tx_id=str(job["settlement_tx_id"]),
         accuracy=float(metrics["accuracy"]),
         seconds={**watch.seconds, **_job_seconds(job)},
+        token=str(job["token"]),
+        token_decimals=int(str(job["token_decimals"])),
         price=int(str(job["price"])),
         provider_amount=due,
         requester_amount=int(str(job["requester_amount"])),
@@ -263,6 +281,13 @@ def onboard(provider: Home) -> None:
 
 def _stop_worker(provider: Home) -> None:
     provider.nunet("worker", "stop")
+
+
+def make_wallet(requester: Home) -> None:
+    """Make an encrypted wallet without anybody at a terminal: passphrase and words in files."""
+    secret = f"{secrets.token_urlsafe(24)}\n"
+    write_secret(requester.passphrase_file, secret.encode("ascii"), "passphrase file")
+    requester.nunet("wallet", "new", "--words-to", str(requester.folder / "words"))
 
 
 def tokens_of(home: Home, wallet: str) -> int:

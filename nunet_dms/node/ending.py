@@ -57,6 +57,7 @@ _STOPS = {
     Reason.DISK_LIMIT: "the job wrote more than its disk limit",
     Reason.CANCELLED: "cancelled by the requester",
     Reason.NODE_FAULT: "stopped by the provider",
+    Reason.PAYMENT_LOST: "stopped because the chain lost its payment",
 }
 
 

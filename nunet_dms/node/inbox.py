@@ -17,7 +17,7 @@ from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
 from nunet_dms.node.pool import Outcome, Task
-from nunet_dms.node.rows import Capacity, JobRow
+from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
@@ -84,6 +84,9 @@ class InboxHandler:
             self._take_offer(offer)
         for job_id in inbox.cancels:
             self._runner.stop(job_id, Reason.CANCELLED)
+        for job_id in inbox.lost_payments:
+            log.error("payment_lost job=%s", job_id)
+            self._runner.stop(job_id, Reason.PAYMENT_LOST)
         for settlement in inbox.settlements:
             self._take_settlement(settlement)
         for job_id in inbox.receipts:
@@ -164,11 +167,23 @@ class InboxHandler:
         except VerificationError as error:
             self.complaint = f"job {job_id[:8]}: {error}"
             log.error("settlement_declined job=%s code=%s: %s", job_id, error.code, error)
+            self._note_once(job_id, DECLINED, str(error))
             until_s = self._deps.clock.monotonic_s() + DECLINED_S
             self._muted[Task(job_id, "cosign")] = until_s
             return
+        if payout.revised_why is not None:
+            log.warning(
+                "verdict_revised job=%s amount=%d why=%s", job_id, payout.amount, payout.revised_why
+            )
         self._keep_payout(row, payout)
         self._task(job_id, "cosign", lambda: self._deps.oracle.cosign(job_id, payout.signature))
+
+    def _note_once(self, job_id: str, what: str, why: str) -> None:
+        """Put it into the job's story, once however often it comes: `nunet earnings` tells it."""
+        journal = self._deps.journal
+        story = journal.events(job_id)
+        if story and not any((each.what, each.detail) == (what, why[:500]) for each in story):
+            journal.note(job_id, what, why)
 
     def _keep_payout(self, row: JobRow | None, payout: Payout) -> None:
         if row is not None and row.state is State.REPORTED:
@@ -187,9 +202,10 @@ class InboxHandler:
         if not isinstance(value, Sealed) or self.oracle is None:
             return
         try:
-            receipt = open_receipt(value, self.oracle.ticket_key)
+            receipt = open_receipt(value, job_id, self.oracle.ticket_key)
         except VerificationError as error:
             log.error("receipt_refused job=%s code=%s: %s", job_id, error.code, error)
+            self._note_once(job_id, RECEIPT_REFUSED, str(error))
             self._muted[Task(job_id, "receipt")] = self._deps.clock.monotonic_s() + DECLINED_S
             return
         self._settle(job_id, receipt)

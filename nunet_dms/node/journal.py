@@ -23,6 +23,7 @@ from nunet_dms.node.journal_file import (
 )
 from nunet_dms.node.rows import (
     Capacity,
+    EarningRow,
     EventRow,
     JobEnd,
     JobRow,
@@ -106,6 +107,11 @@ class JournalReader:
     def earned(self) -> int:
         """Return what settled jobs have paid, in base units."""
         return int(self._rows("earned_total")[0][0])
+
+    def earnings(self, *, settled_too: bool = True) -> tuple[EarningRow, ...]:
+        """Return of every job, or of every open one, what its pay depends on, oldest first."""
+        rows = map(dict, self._rows("earnings", settled_too=settled_too))
+        return tuple(EarningRow(**row | {"state": State(row["state"])}) for row in rows)
 
     def worker(self) -> WorkerRow | None:
         """Return what the worker last said of itself, or None."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nunet_dms.cardano.agreement import settlement_terms
+from nunet_dms.cardano.receipt import verify_receipt
 from nunet_dms.cardano.settlement import check_settlement
 from nunet_dms.cardano.signing import witness_for
 from nunet_dms.cardano.transaction import TxInput
 from nunet_dms.errors import VerificationError
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.rows import JobRow
+from nunet_dms.protocol.dispute import first_of
 from nunet_dms.protocol.node import Cosignature, Settlement
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.report import Reason, Verdict, provider_share
@@ -27,6 +29,8 @@ class Payout:
     signature: Cosignature
     amount: int
     tx_id: str
+    revised_why: str | None = None
+    """What the Oracle's operator says of a revised verdict; None where it was not revised."""
 
 
 def sign_settlement(
@@ -35,13 +39,18 @@ def sign_settlement(
     """Check a settlement and sign it; raises VerificationError with the rule that it breaks.
 
     It must pay exactly what the Oracle's signed verdict says, and the verdict must be what our
-    own report comes to. Of a job that we never took, only a full refund is signed.
+    own report comes to. Of a job that we never took, only a full refund is signed. A verdict that
+    was rightly revised, once, is signed whatever it gives us: not to sign leaves everything to the
+    requester at the deadline.
     """
     request = settlement.request
     if request.job_id != settlement.job_id or request.node_id != us.node_id:
         raise VerificationError("foreign_request", "cannot co-sign: it is another node's job")
     verdict = open_sealed(settlement.verdict, Verdict, Domain.VERDICT, ticket_key)
-    _check_verdict(verdict, job)
+    if verdict.revises is None:
+        _check_verdict(verdict, job)
+    else:
+        first_of(verdict, settlement.first_verdict, ticket_key)
     ref = TxInput(bytes.fromhex(settlement.escrow_tx_id), settlement.escrow_output_index)
     raw = bytes.fromhex(settlement.tx)
     transaction = check_settlement(raw, settlement_terms(request, ref, verdict))
@@ -50,6 +59,7 @@ def sign_settlement(
         signature=Cosignature(public_key=witness.public.hex(), signature=witness.signature.hex()),
         amount=verdict.provider_amount,
         tx_id=transaction.tx_id.hex(),
+        revised_why=verdict.revised_why if verdict.revises is not None else None,
     )
 
 
@@ -68,6 +78,15 @@ def _check_verdict(verdict: Verdict, job: JobRow | None) -> None:
         )
 
 
-def open_receipt(sealed: Sealed, ticket_key: str) -> Receipt:
-    """Return the receipt inside; raises VerificationError unless the pinned key signed it."""
-    return open_sealed(sealed, Receipt, Domain.RECEIPT, ticket_key)
+def open_receipt(sealed: Sealed, job_id: str, ticket_key: str) -> Receipt:
+    """Return the receipt of a job; raises VerificationError unless every link of it holds.
+
+    What it says that we were paid goes into our books.
+    """
+    found = verify_receipt(sealed, ticket_key)
+    if (broken := found.first_broken) is not None or found.receipt is None:
+        where = f"{broken.link}: {broken.text}" if broken else "it cannot be read"
+        raise VerificationError("broken_receipt", f"cannot trust the receipt: broken at {where}")
+    if found.receipt.job_id != job_id:
+        raise VerificationError("wrong_receipt", "cannot trust the receipt: it is of another job")
+    return found.receipt

@@ -25,6 +25,10 @@ class HoldCode(str, Enum):
     DISK_LOW = "disk_low"
 
 
+DECLINED = "settlement_declined"
+"""The line in a job's story that tells of a settlement which we did not sign, and why."""
+RECEIPT_REFUSED = "receipt_refused"
+"""The line that tells of a receipt which does not hold, and where it is broken."""
 OWNERS_WILL = frozenset(code.value for code in HoldCode if code is not HoldCode.DISK_LOW)
 """Holds that the owner asked for, by a word or by a setting."""
 
@@ -60,6 +64,25 @@ class JobRow:
     started_ms: int | None
     finished_ms: int | None
     changed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class EarningRow:
+    """Of one job what its pay depends on; amounts in base units."""
+
+    job_id: str
+    state: State
+    reason: str
+    price: int
+    time_limit_s: int
+    ran_ms: int
+    earned: int | None
+    settlement_tx_id: str
+    admitted_ms: int
+    finished_ms: int | None
+    changed_ms: int
+    why: str
+    """Why it was lost, or why we did not sign its settlement or take its receipt; else empty."""
 
 
 @dataclass(frozen=True, slots=True)

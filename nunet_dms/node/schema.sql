@@ -175,6 +175,17 @@ SELECT offer FROM job WHERE job_id = :job_id;
 -- name: earned_total
 SELECT COALESCE(SUM(earned), 0) FROM job WHERE state = 'settled';
 
+-- name: earnings
+SELECT job_id, state, reason, price, time_limit_s, ran_ms, earned, settlement_tx_id,
+       admitted_ms, finished_ms, changed_ms,
+       COALESCE((SELECT event.detail FROM event
+                 WHERE event.job_id = job.job_id
+                   AND event.what = CASE job.state WHEN 'reported' THEN 'settlement_declined'
+                                                   WHEN 'signed' THEN 'receipt_refused'
+                                                   WHEN 'lost' THEN 'lost' END
+                 ORDER BY event.seq DESC LIMIT 1), '') AS why
+FROM job WHERE :settled_too OR state NOT IN ('settled', 'lost') ORDER BY admitted_ms, job_id;
+
 -- name: pin
 SELECT url, info FROM pin WHERE only = 1;
 

@@ -34,6 +34,7 @@ from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
 from nunet_dms.node.rows import NOT_YET, OK, MissedRow, WorkerRow
 from nunet_dms.node.runner import Runner
+from nunet_dms.node.unsettled import UnsettledShares
 from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
@@ -85,6 +86,7 @@ class Worker:
         self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
         self._shown: WorkerRow | None = None
         self._missed: tuple[MissedWork, ...] | None = None
+        self._unsettled = UnsettledShares(deps.journal)
         self._recovered = False
         self.config_problem = ""
         """Why the settings file as it is now cannot be used; empty while it can."""
@@ -191,7 +193,8 @@ class Worker:
     def _contacted(self, value: object) -> None:
         if isinstance(value, OracleInfo):
             try:
-                self._inbox.oracle = check_oracle(value, self._config.oracle, self._deps.journal)
+                own, token = self._config.oracle, self._config.token.choice
+                self._inbox.oracle = check_oracle(value, own, self._deps.journal, token)
             except NunetError as error:
                 self._went_wrong("contact", error)
                 self._deps.backoff.fail(Task("", "contact"), self._deps.clock.monotonic_s())
@@ -211,6 +214,7 @@ class Worker:
             for job_id in value.lost:
                 log.warning("lease_lost job=%s", job_id)
                 self._runner.stop(job_id, Reason.NODE_FAULT)
+            self._unsettled.take(value)
             if value.missed != self._missed:
                 self._missed = value.missed
                 rows = (MissedRow(each.reason, each.count, each.would_pay) for each in value.missed)
@@ -301,6 +305,7 @@ class Worker:
         wrong = (
             self.config_problem,
             self._inbox.complaint,
+            self._unsettled.note,
             self._introduction.problem,
             self._lookout.note,
             self._health.look,

@@ -93,7 +93,7 @@ def verify(oracle: Oracle, quote: QuoteRow, submission: JobSubmission) -> Verifi
             "cannot submit: the wallet signed something else than this request",
             where="$.cose_sign1",
         )
-    terms = payment_terms(request, oracle.network, spec.time_limit_s)
+    terms = payment_terms(request, oracle.network, spec.time_limit_s, oracle.config.window_s)
     payment = check_payment(bytes.fromhex(submission.payment_tx), terms)
     if payment.amount != request.price:  # a settlement divides the price, nothing beside it
         raise RefusedError(

@@ -7,7 +7,16 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from nunet_dms.oracle import problems, routes_node, routes_public, routes_requester, views
+from nunet_dms.oracle import (
+    problems,
+    routes_devnet_blockfrost,
+    routes_devnet_koios,
+    routes_devnet_ogmios,
+    routes_node,
+    routes_public,
+    routes_requester,
+    views,
+)
 from nunet_dms.oracle.clockwork import Clockwork
 from nunet_dms.oracle.composition import Oracle
 
@@ -28,4 +37,7 @@ def make_app(oracle: Oracle, clockwork: Clockwork) -> FastAPI:
     problems.install(app)
     for routes in (routes_public, routes_node, routes_requester):
         app.include_router(routes.router)
+    if oracle.devnet is not None:
+        for face in (routes_devnet_koios, routes_devnet_blockfrost, routes_devnet_ogmios):
+            app.include_router(face.router)
     return app

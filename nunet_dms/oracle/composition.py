@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from nunet_dms.cardano.chain.backend import ChainBackend
+from nunet_dms.cardano.chain.archive import DevnetArchive
+from nunet_dms.cardano.chain.backend import ChainBackend, RemoteChain
 from nunet_dms.cardano.chain.devnet import Devnet
-from nunet_dms.cardano.network import DEVNET, Network
-from nunet_dms.errors import ConfigError
+from nunet_dms.cardano.network import Network
 from nunet_dms.oracle.blobs import BlobStore
 from nunet_dms.oracle.config import OracleConfig, OracleKeys, read_keys
 from nunet_dms.oracle.notifier import Notifier
+from nunet_dms.oracle.remote_chain import network_of, open_remote
 from nunet_dms.oracle.speed import Places
 from nunet_dms.oracle.store import Store
 
@@ -26,6 +27,10 @@ class Oracle:
     chain: ChainBackend
     devnet: Devnet | None
     """The chain once more, when it is the development ledger: it has a faucet and a timer."""
+    archive: DevnetArchive | None
+    """The development ledger's past, for those who look at it over HTTP."""
+    remote: RemoteChain | None
+    """The chain once more, when somebody else has it."""
     store: Store
     blobs: BlobStore
     notifier: Notifier
@@ -41,31 +46,48 @@ class Oracle:
     def close(self) -> None:
         """Close files and database."""
         self.store.close()
-        if self.devnet is not None:
-            self.devnet.close()
+        for each in (self.archive, self.devnet, self.remote):
+            if each is not None:
+                each.close()
 
 
 def open_oracle(config: OracleConfig, clock: Callable[[], float]) -> Oracle:
-    """Open an Oracle's folder; `clock` returns Unix seconds.
+    """Open an Oracle's folder; `clock` returns Unix seconds. No chain is asked anything yet.
 
-    Raises ConfigError for a missing or unsafe key, and for a network without a chain backend.
+    Raises ConfigError for a missing or unsafe key, and for a chain that cannot be used.
     """
-    if config.network != DEVNET.name:
-        raise ConfigError(
-            f"cannot serve {config.network}: this version reaches the development ledger only",
-            hint='set network = "devnet" in oracle.toml',
-        )
     keys = read_keys(config)
-    devnet = Devnet(config.ledger, clock)
+    chain = _open_chain(config, clock)
     return Oracle(
         config=config,
         keys=keys,
-        network=devnet.network,
-        chain=devnet,
-        devnet=devnet,
+        network=chain.network,
+        chain=chain.backend,
+        devnet=chain.devnet,
+        archive=chain.archive,
+        remote=chain.remote,
         store=Store.open(config.database),
         blobs=BlobStore(config.blobs),
         notifier=Notifier(),
         speed_places=Places(),
         clock=clock,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    backend: ChainBackend
+    network: Network
+    devnet: Devnet | None = None
+    archive: DevnetArchive | None = None
+    remote: RemoteChain | None = None
+
+
+def _open_chain(config: OracleConfig, clock: Callable[[], float]) -> _Chain:
+    network = network_of(config)
+    if not config.chain.is_devnet:
+        remote = open_remote(config, clock)
+        return _Chain(remote, network, remote=remote)
+    devnet = Devnet(config.ledger, clock)
+    own = replace(network, token_policy=devnet.asset.policy)
+    return _Chain(devnet, own, devnet, DevnetArchive(config.ledger))

@@ -37,13 +37,11 @@ def read(oracle: Oracle, node_id: str, poll: Poll) -> Inbox:
         offered = [
             job
             for job in _news(found, JobState.OFFERED, poll.known_offers)
-            if (job.offer_expires_s or 0) > now_s
+            if (job.offer_expires_s or 0) > now_s and job.payment_missing_s is None
         ]
-        cancelled = [
-            job.job_id
-            for job in _news(found, JobState.RUNNING, poll.known_cancels)
-            if job.cancel_requested
-        ]
+        running = _news(found, JobState.RUNNING, poll.known_cancels)
+        cancelled = [job.job_id for job in running if job.cancel_requested]
+        lost = [job.job_id for job in running if job.payment_lost and not job.cancel_requested]
         settling = [
             job
             for job in _news(found, JobState.SETTLING, poll.known_settlements)
@@ -53,6 +51,7 @@ def read(oracle: Oracle, node_id: str, poll: Poll) -> Inbox:
         return Inbox(
             offers=_offers(db, offered),
             cancels=tuple(cancelled[:JOBS_MAX]),
+            lost_payments=tuple(lost[:JOBS_MAX]),
             settlements=tuple([waiting(db, job) for job in settling[:AT_ONCE]]),
             receipts=tuple(settled[:JOBS_MAX]),
         )

@@ -9,6 +9,7 @@ from enum import Enum
 from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 
 from nunet_dms.errors import InvalidTransitionError, RefusedError
+from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.states import check_move
 from nunet_dms.oracle.tables import events, jobs, papers
 from nunet_dms.protocol.report import Reason
@@ -30,6 +31,8 @@ class Paper(str, Enum):
     RESULTS = "results"
     REPORT = "report"
     VERDICT = "verdict"
+    FIRST_VERDICT = "first_verdict"
+    """The one that was revised."""
     SETTLEMENT_TX = "settlement_tx"
     RECEIPT = "receipt"
 
@@ -71,6 +74,18 @@ class JobRow:
     started_ms: int | None = None
     finished_ms: int | None = None
     settled_ms: int | None = None
+    window_ends_s: int | None = None
+    """From then on no objection to the verdict is taken; Unix seconds."""
+    payment_missing_s: int | None = None
+    """Since when the chain lacks the payment: the job is held. None while it has it."""
+    gone_height: int | None = None
+    """The chain's height when the escrow was first seen to be out of reach for good."""
+    payment_lost: bool = False
+    """Whether the node is to stop the job, because its payment does not come back."""
+    look_at_s: int | None = None
+    """When the chain is to be asked again for what it has of the job; None: never again."""
+    alert_level: int = 0
+    """How near its deadline the job was last said to be; see `alerts`."""
 
 
 def add(db: Connection, job: JobRow) -> None:
@@ -108,6 +123,13 @@ def of_requester(db: Connection, job_id: str, requester: str) -> JobRow:
     return job
 
 
+def of_party(db: Connection, caller: Caller, job_id: str) -> JobRow:
+    """Return a job to its node or its requester; raises RefusedError `unknown_job`."""
+    if caller.kind == "node":
+        return of_node(db, job_id, caller.subject)
+    return of_requester(db, job_id, caller.subject)
+
+
 def unknown(job_id: str) -> RefusedError:
     """Return the refusal of a job that is not there, or not the caller's."""
     return RefusedError("unknown_job", f"cannot find job {job_id}: you have no such job")
@@ -122,6 +144,38 @@ def in_state(
         place = tuple_(jobs.c.submitted_ms, jobs.c.job_id)
         wanted = wanted.where(place > (after.submitted_ms, after.job_id))
     return _list(db, wanted.order_by(jobs.c.submitted_ms, jobs.c.job_id).limit(limit))
+
+
+def to_look_at(db: Connection, now_s: float, limit: int) -> tuple[JobRow, ...]:
+    """Return jobs whose payment or settlement is to be looked for on the chain again."""
+    wanted = select(jobs).where(jobs.c.look_at_s <= now_s)
+    return _list(db, wanted.order_by(jobs.c.look_at_s).limit(limit))
+
+
+def look_no_more(db: Connection, job: JobRow) -> None:
+    """Ask the chain no more for what it had of a job, unless the job has moved on."""
+    db.execute(
+        update(jobs)
+        .where(jobs.c.job_id == job.job_id, jobs.c.state == job.state.value)
+        .values(look_at_s=None)
+    )
+
+
+def near_deadline(
+    db: Connection, states: Iterable[JobState], slots: tuple[int, int], limit: int
+) -> tuple[JobRow, ...]:
+    """Return jobs in these states whose deadline lies between two slots, the nearest first."""
+    low, high = slots
+    return _list(
+        db,
+        select(jobs)
+        .where(
+            jobs.c.deadline_slot.between(low, high),
+            jobs.c.state.in_([state.value for state in states]),
+        )
+        .order_by(jobs.c.deadline_slot, jobs.c.job_id)
+        .limit(limit),
+    )
 
 
 def node_jobs(db: Connection, node_id: str, states: Iterable[JobState]) -> tuple[JobRow, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select
@@ -12,9 +13,8 @@ from nunet_dms.oracle.nodes import NodeRow
 from nunet_dms.oracle.states import HOLDS_CAPACITY
 from nunet_dms.oracle.tables import jobs as jobs_table
 from nunet_dms.oracle.tables import quotes as quotes_table
-from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.node import MissedReason
-from nunet_dms.protocol.quote import PriceList, QuoteLine, price_lines
+from nunet_dms.protocol.quote import QuoteLine, price_lines
 from nunet_dms.protocol.submission import QuoteRequest
 
 
@@ -82,7 +82,7 @@ def candidates(db: Connection, wanted: QuoteRequest, now_s: float) -> tuple[Cand
                 Room(node.cpu_mhz, node.ram_mb, node.disk_mb)
                 - held.get(node.node_id, NO_ROOM)
                 - running.get(node.node_id, NO_ROOM),
-                _lines(node.price, wanted.spec),
+                price_lines(node.price, wanted.spec.resources, wanted.spec.time_limit_s),
             )
             for node in live
             if wanted.node_id in (None, node.node_id)
@@ -108,8 +108,10 @@ def best(found: tuple[Candidate, ...], wanted: QuoteRequest) -> Candidate | None
     )
 
 
-def why_none(found: tuple[Candidate, ...], wanted: QuoteRequest) -> CapacityError | RefusedError:
-    """Return the error that says why `best` found none."""
+def why_none(
+    found: tuple[Candidate, ...], wanted: QuoteRequest, show: Callable[[int], str] = str
+) -> CapacityError | RefusedError:
+    """Return the error that says why `best` found none; `show` writes an amount for people."""
     asked = _asked(wanted)
     accepting = [each for each in found if each.node.accepting]
     prices = [each.price for each in accepting if not each.room.short_of(asked)]
@@ -117,7 +119,8 @@ def why_none(found: tuple[Candidate, ...], wanted: QuoteRequest) -> CapacityErro
         return _no_capacity(accepting, asked)
     return RefusedError(
         "price_above_limit",
-        f"cannot quote: the best price is {min(prices)}, your limit is {wanted.max_price}",
+        f"cannot quote: the best price is {show(min(prices))}, your limit is "
+        f"{show(wanted.max_price or 0)}",
         where="$.max_price",
     )
 
@@ -183,14 +186,6 @@ def _sums(
         .group_by(table.c.node_id)
     )
     return {node_id: Room(*[int(total) for total in totals]) for node_id, *totals in rows}
-
-
-def _lines(price: PriceList, spec: JobSpec) -> tuple[QuoteLine, ...]:
-    wanted = spec.resources
-    lines = price_lines(price, wanted.cpu_mhz, wanted.ram_mb, spec.time_limit_s, wanted.gpus)
-    if any(line.amount for line in lines):
-        return lines
-    return (*lines, QuoteLine(text="smallest payment", amount=1))
 
 
 def _no_capacity(found: list[Candidate], asked: Room) -> CapacityError:

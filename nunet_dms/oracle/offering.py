@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.payment import Inclusion, PaymentRefusal, check_inclusion
-from nunet_dms.errors import CapacityError, RefusedError, VerificationError
-from nunet_dms.oracle import jobs
+from nunet_dms.errors import RefusedError, UnreachableError, VerificationError
+from nunet_dms.oracle import jobs, watching
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.registering import LEASE_S
-from nunet_dms.oracle.terms import payment_output, payment_terms
+from nunet_dms.oracle.terms import SETTLEMENT_SLOTS, payment_terms
+from nunet_dms.oracle.watching import Sight
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
 from nunet_dms.protocol.job import JobSpec
@@ -30,8 +31,6 @@ OFFER_LIFE_S = 600
 PAYMENT_WAIT_S = 3600
 """A payment that is not on the chain by then makes the job void."""
 
-_WAIT = {PaymentRefusal.NOT_ON_CHAIN.value, PaymentRefusal.TOO_FEW_CONFIRMATIONS.value}
-
 log = logging.getLogger(__name__)
 
 
@@ -40,14 +39,13 @@ def confirm(oracle: Oracle, job: JobRow) -> JobRow:
 
     A payment that can never count makes the job void; one that came too late is refunded.
     """
-    with oracle.store.reading() as db:
-        raw = bytes.fromhex(jobs.needed_paper(db, job.job_id, Paper.PAYMENT_TX))
-        request = strict.decode(JobRequest, jobs.needed_paper(db, job.job_id, Paper.REQUEST))
-    seen, block_hash = _inclusion(oracle, job)
+    raw, request = watching.paid(oracle, job)
+    seen, block_hash = watching.inclusion(oracle, job)
+    terms = payment_terms(request, oracle.network, job.time_limit_s, oracle.config.window_s)
     try:
-        check_inclusion(raw, seen, payment_terms(request, oracle.network, job.time_limit_s))
+        check_inclusion(raw, seen, terms)
     except VerificationError as refusal:
-        return _not_confirmed(oracle, job, refusal, raw if seen.raw is None else None)
+        return _not_confirmed(oracle, job, refusal)
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id)
         if now is None or now.state is not JobState.SUBMITTED:
@@ -64,6 +62,7 @@ def confirm(oracle: Oracle, job: JobRow) -> JobRow:
             oracle.now_ms,
             ticket_id=ticket.ticket_id,
             offer_expires_s=ticket.expires_s,
+            look_at_s=watching.next_look_s(ticket.issued_s, ticket.issued_s),
         )
     log.info("job_offered job=%s node=%s height=%d", job.job_id, job.node_id, seen.height)
     oracle.notifier.wake(job.node_id, job.job_id)
@@ -73,9 +72,12 @@ def confirm(oracle: Oracle, job: JobRow) -> JobRow:
 def accept(oracle: Oracle, node_id: str, job_id: str, acceptance: Acceptance) -> Lease:
     """Give the job to its node; the same ticket again gets the same lease.
 
-    Raises RefusedError `not_offered` for an offer that is cancelled, expired or another's.
+    The payment is looked for once more. Raises RefusedError `not_offered` for an offer that is
+    cancelled, expired or another's, UnreachableError while the chain does not have the payment or
+    does not answer: the node is to ask again.
     """
     now_s = int(oracle.clock())
+    _check_paid(oracle, _node_job(oracle, job_id, node_id), acceptance)
     with oracle.store.writing() as db:
         job = jobs.of_node(db, job_id, node_id)
         if job.ticket_id != acceptance.ticket_id:
@@ -84,6 +86,8 @@ def accept(oracle: Oracle, node_id: str, job_id: str, acceptance: Acceptance) ->
             return Lease(expires_s=job.lease_expires_s)
         if job.state is not JobState.OFFERED or (job.offer_expires_s or 0) <= now_s:
             raise _not_offered(job)
+        if job.payment_missing_s is not None:
+            raise _not_paid(job)
         expires_s = now_s + LEASE_S
         jobs.move(
             db,
@@ -92,10 +96,54 @@ def accept(oracle: Oracle, node_id: str, job_id: str, acceptance: Acceptance) ->
             oracle.now_ms,
             lease_expires_s=expires_s,
             started_ms=oracle.now_ms,
+            look_at_s=watching.next_look_s(now_s, now_s),
         )
     log.info("job_accepted job=%s node=%s", job_id, node_id)
     oracle.notifier.wake(job_id)
     return Lease(expires_s=expires_s)
+
+
+def _check_paid(oracle: Oracle, job: JobRow, acceptance: Acceptance) -> None:
+    """See that a job which is about to be given away is still paid, and has the time it needs."""
+    if job.state is not JobState.OFFERED or job.ticket_id != acceptance.ticket_id:
+        return
+    standing = watching.look(oracle, job)
+    if standing.is_final:
+        lose_payment(oracle, job.job_id, standing.why)
+        raise _not_offered(job)
+    if standing.sight is not Sight.THERE:
+        raise _not_paid(job)
+    slots = job.time_limit_s + oracle.config.window_s + SETTLEMENT_SLOTS
+    if oracle.chain.slot_at(oracle.clock()) + slots > job.deadline_slot:
+        _end_offer(oracle, job.job_id, Reason.NOT_ACCEPTED, "it was taken too late to be settled")
+        raise _not_offered(job)
+
+
+def lose_payment(oracle: Oracle, job_id: str, why: str) -> None:
+    """End an offered job whose payment the chain has lost for good."""
+    _end_offer(oracle, job_id, Reason.PAYMENT_LOST, why)
+
+
+def lose_offer(oracle: Oracle, job_id: str, now_s: float) -> None:
+    """End a job that its node did not take in time, or could not, for want of its payment."""
+    with oracle.store.reading() as db:
+        job = jobs.find(db, job_id)
+    if job is None or (job.offer_expires_s or 0) > now_s:
+        return
+    if job.payment_missing_s is None:
+        _end_offer(oracle, job_id, Reason.NOT_ACCEPTED, "the node did not take it in time")
+    else:
+        _end_offer(oracle, job_id, Reason.PAYMENT_LOST, "the chain lost the payment")
+    log.warning("offer_expired job=%s node=%s", job_id, job.node_id)
+
+
+def _end_offer(oracle: Oracle, job_id: str, reason: Reason, why: str) -> None:
+    with oracle.store.writing() as db:
+        job = jobs.find(db, job_id)
+        if job is None or job.state is not JobState.OFFERED:
+            return
+        end_unpaid(oracle, db, job, reason, why)
+    oracle.notifier.wake(job.node_id, job_id)
 
 
 def refuse(oracle: Oracle, node_id: str, job_id: str, refusal: Refusal) -> Done:
@@ -138,47 +186,24 @@ def offer_of(db: Connection, job: JobRow) -> Offer:
     )
 
 
-def _inclusion(oracle: Oracle, job: JobRow) -> tuple[Inclusion, bytes]:
-    """Return what the chain says of a job's payment, and its block's hash."""
-    found = oracle.chain.transaction(bytes.fromhex(job.payment_tx_id))
-    tip = oracle.chain.tip()
-    seen = Inclusion(
-        raw=None if found is None else found.raw,
-        height=0 if found is None else found.height,
-        valid=found is not None and found.valid,
-        escrow_spent=oracle.chain.is_spent(payment_output(job)),
-        tip_height=tip.height,
-        tip_slot=max(tip.slot, oracle.chain.slot_at(oracle.clock())),
-    )
-    return seen, b"" if found is None else found.block_hash
-
-
-def _not_confirmed(
-    oracle: Oracle, job: JobRow, refusal: VerificationError, absent: bytes | None
-) -> JobRow:
-    """Wait, hand the absent payment in again, or end the job."""
-    late = oracle.now_ms - job.submitted_ms > PAYMENT_WAIT_S * 1000
-    if refusal.code in _WAIT and not (late and absent is not None):
-        if absent is not None:
-            _hand_in_again(oracle, job, absent)
-        return job
+def _not_confirmed(oracle: Oracle, job: JobRow, refusal: VerificationError) -> JobRow:
+    """Wait while the payment may still come, handing it in again; else end the job."""
+    is_too_near = refusal.code == PaymentRefusal.DEADLINE_TOO_NEAR.value
+    standing = watching.look(oracle, job)
+    is_late = oracle.now_ms - job.submitted_ms > PAYMENT_WAIT_S * 1000
+    is_lost = standing.is_final or (is_late and standing.sight is Sight.ABSENT)
+    if not (is_too_near or is_lost):
+        return standing.job
     log.warning("payment_lost job=%s code=%s", job.job_id, refusal.code)
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id)
         if now is None or now.state is not JobState.SUBMITTED:
             return now or job
-        if refusal.code == PaymentRefusal.DEADLINE_TOO_NEAR.value:
+        if is_too_near:
             return end_unpaid(oracle, db, now, Reason.NOT_ACCEPTED, str(refusal))
-        moved = jobs.move(db, now, JobState.VOID, oracle.now_ms, detail=str(refusal))
+        moved = jobs.move(db, now, JobState.VOID, oracle.now_ms, detail=standing.why)
     oracle.notifier.wake(job.job_id)
     return moved
-
-
-def _hand_in_again(oracle: Oracle, job: JobRow, raw: bytes) -> None:
-    try:
-        oracle.chain.submit(raw)
-    except (RefusedError, CapacityError) as error:  # the hour of waiting ends it, not one refusal
-        log.warning("payment_waits job=%s why=%s", job.job_id, error)
 
 
 def _ticket(
@@ -205,10 +230,22 @@ def _ticket(
     )
 
 
+def _not_paid(job: JobRow) -> UnreachableError:
+    return UnreachableError(
+        f"cannot give job {job.job_id} away: the chain does not have its payment now",
+        hint="ask again",
+    )
+
+
 def _not_offered(job: JobRow) -> RefusedError:
     return RefusedError(
         "not_offered", f"cannot do this: job {job.job_id} is {job.state.value}, not on offer to you"
     )
+
+
+def _node_job(oracle: Oracle, job_id: str, node_id: str) -> JobRow:
+    with oracle.store.reading() as db:
+        return jobs.of_node(db, job_id, node_id)
 
 
 def spec_of(db: Connection, job_id: str) -> JobSpec:

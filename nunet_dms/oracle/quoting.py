@@ -14,6 +14,7 @@ from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.matching import Candidate, best, candidates, misses, why_none
 from nunet_dms.oracle.quotes import QuoteRow
 from nunet_dms.protocol import strict
+from nunet_dms.protocol.amount import unit_of
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.quote import JobRequest, Quote
 from nunet_dms.protocol.submission import QuoteRequest
@@ -23,7 +24,8 @@ QUOTE_LIFE_S = 300
 QUOTES_OPEN_MAX = 16
 """Unused quotes of one requester at a time, so that nobody holds every node for nothing."""
 DEADLINE_MARGIN_MIN_S = 3600
-"""Never less between a job's time limit and its deadline: the settlement must fit in."""
+"""Never less between a job's time limit and its deadline, beside the window for objections: the
+settlement must fit in."""
 INPUTS_MAX_BYTES = 16 * 1024**3
 """Of all inputs of one job."""
 SPEC_MAX_BYTES = 3 * 512 * 1024
@@ -55,7 +57,8 @@ def make_quote(oracle: Oracle, requester: str, wanted: QuoteRequest) -> Quote:
             quote = _quote(oracle, wanted, spec_hash, chosen, now_s)
             quotes.add(db, _row(quote, wanted))
     if quote is None:  # only now: what was missed is to stay in the ledger
-        raise refusal or why_none(found, wanted)
+        asset, decimals = oracle.network.asset, oracle.network.token_decimals
+        raise refusal or why_none(found, wanted, unit_of(asset.name, decimals).show)
     return quote
 
 
@@ -110,7 +113,7 @@ def _quote(
     oracle: Oracle, wanted: QuoteRequest, spec_hash: str, chosen: Candidate, now_s: float
 ) -> Quote:
     expires_s = int(now_s) + QUOTE_LIFE_S
-    margin = max(DEADLINE_MARGIN_MIN_S, oracle.config.deadline_margin_s)
+    margin = max(DEADLINE_MARGIN_MIN_S + oracle.config.window_s, oracle.config.deadline_margin_s)
     asset = oracle.network.asset
     request = JobRequest(
         network_magic=oracle.network.magic,
@@ -131,6 +134,7 @@ def _quote(
         quote_id=secrets.token_hex(16),
         request=request,
         lines=chosen.lines,
+        price_list=chosen.node.price,
         escrow_address=escrow_terms(request).address.bech32,
         escrow_lovelace=ESCROW_LOVELACE,
         confirmations=oracle.network.confirmations,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 
+from sqlalchemy import Connection
+
 from nunet_dms.cardano.address import parse_payee
 from nunet_dms.errors import MalformedError, RefusedError
-from nunet_dms.oracle import jobs, machines, missed, nodes
+from nunet_dms.oracle import disputing, jobs, machines, missed, nodes
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.nodes import NodeRow
 from nunet_dms.oracle.states import ENDED
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.api import Done
+from nunet_dms.protocol.api import JOBS_MAX, Done
 from nunet_dms.protocol.keys import node_id_of
-from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, NodeRegistration
+from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, NodeRegistration, Unsettled
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
 from nunet_dms.protocol.submission import JobState
 
@@ -71,9 +73,29 @@ def heartbeat(oracle: Oracle, node_id: str, beat: Heartbeat) -> HeartbeatReply:
                 jobs.change(db, job, lease_expires_s=now_s + LEASE_S)
             elif job.state is not JobState.OFFERED and job.report_hash is None:
                 lost.append(job_id)
+    slot = oracle.chain.slot_at(now_s)
     with oracle.store.reading() as db:
         missed_work = missed.of_node(db, node_id, now_s)
-    return HeartbeatReply(time_s=now_s, lost=tuple(lost), missed=missed_work)
+        unsettled = _unsettled(db, node_id, now_s - slot)
+    return HeartbeatReply(time_s=now_s, lost=tuple(lost), missed=missed_work, unsettled=unsettled)
+
+
+def _unsettled(db: Connection, node_id: str, slot_zero_s: int) -> tuple[Unsettled, ...]:
+    """Return the verdicts that give a node something and are not paid out."""
+    found = jobs.node_jobs(db, node_id, (JobState.DECIDED, JobState.SETTLING))
+    owed = sorted((job for job in found if job.provider_amount), key=lambda job: job.deadline_slot)
+    return tuple(
+        [
+            Unsettled(
+                job_id=job.job_id,
+                amount=job.provider_amount or 0,
+                window_ends_s=job.window_ends_s or 0,
+                objections=disputing.parties(db, job.job_id),
+                deadline_s=slot_zero_s + job.deadline_slot,
+            )
+            for job in owed[:JOBS_MAX]
+        ]
+    )
 
 
 def _check(oracle: Oracle, node_id: str, found: NodeRegistration) -> None:

@@ -7,12 +7,11 @@ import logging
 from sqlalchemy import Connection
 
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import files, jobs, logs, nodes
+from nunet_dms.oracle import files, jobs, logs, nodes, offering, watching
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.files import GRANT_LIFE_S
 from nunet_dms.oracle.jobs import JobRow, Paper
-from nunet_dms.oracle.offering import end_unpaid
-from nunet_dms.oracle.states import ENDED
+from nunet_dms.oracle.states import AT_THE_NODE, HOLDS_CAPACITY
 from nunet_dms.oracle.terms import SETTLEMENT_SLOTS
 from nunet_dms.oracle.verdicts import ran_ms_of, reason_of
 from nunet_dms.protocol import strict
@@ -81,7 +80,7 @@ def lose_lease(oracle: Oracle, job_id: str, now_s: float) -> None:
 
     The latter when the escrow's deadline is so near that a settlement just fits in.
     """
-    last_slot = oracle.chain.slot_at(now_s) + SETTLEMENT_SLOTS
+    last_slot = oracle.chain.slot_at(now_s) + SETTLEMENT_SLOTS + oracle.config.window_s
     with oracle.store.writing() as db:
         job = jobs.find(db, job_id)
         if job is None or job.state is not JobState.RUNNING:
@@ -92,20 +91,40 @@ def lose_lease(oracle: Oracle, job_id: str, now_s: float) -> None:
             why = "the node did not end it in time"
         else:
             return
-        end_unpaid(oracle, db, job, Reason.NODE_FAULT, why)
+        offering.end_unpaid(oracle, db, job, Reason.NODE_FAULT, why)
     oracle.notifier.wake(job_id)
     log.warning("lease_lost job=%s node=%s", job_id, job.node_id)
 
 
-def lose_offer(oracle: Oracle, job_id: str, now_s: float) -> None:
-    """End a job that its node did not take in time."""
+def tend_payment(oracle: Oracle, job: JobRow, now_s: float) -> None:
+    """Look for the payment of an offered or running job; stop what can never be paid.
+
+    A running job goes on for PAYMENT_GRACE_S without it, then its node is told to stop it.
+    """
+    standing = watching.look(oracle, job)
+    job = standing.job
+    is_lost = standing.is_final or (
+        job.payment_missing_s is not None
+        and now_s - job.payment_missing_s >= watching.PAYMENT_GRACE_S
+    )
+    if is_lost and job.state is JobState.OFFERED and standing.is_final:
+        offering.lose_payment(oracle, job.job_id, standing.why)
     with oracle.store.writing() as db:
-        job = jobs.find(db, job_id)
-        if job is None or job.state is not JobState.OFFERED or (job.offer_expires_s or 0) > now_s:
+        now = jobs.find(db, job.job_id)
+        if now is None or now.state not in AT_THE_NODE:
             return
-        end_unpaid(oracle, db, job, Reason.NOT_ACCEPTED, "the node did not take it in time")
-    oracle.notifier.wake(job_id)
-    log.warning("offer_expired job=%s node=%s", job_id, job.node_id)
+        stops = is_lost and now.state is JobState.RUNNING and not now.payment_lost
+        is_missing = now.payment_missing_s is not None
+        again_s = watching.next_look_s(int(now_s), now.submitted_ms // 1000)
+        jobs.change(
+            db,
+            now,
+            look_at_s=int(now_s) if is_missing and not now.payment_lost else again_s,
+            payment_lost=now.payment_lost or stops,
+        )
+    if stops:
+        log.error("payment_lost job=%s node=%s why=%s", job.job_id, job.node_id, standing.why)
+        oracle.notifier.wake(job.node_id, job.job_id)
 
 
 def cancel(oracle: Oracle, requester: str, job_id: str) -> JobRow:
@@ -117,13 +136,13 @@ def cancel(oracle: Oracle, requester: str, job_id: str) -> JobRow:
         job = jobs.of_requester(db, job_id, requester)
         if job.cancel_requested:
             return job
-        if job.state in ENDED | {JobState.REPORTED, JobState.SETTLING}:
+        if job.state not in HOLDS_CAPACITY:
             raise RefusedError(
                 "already_ended", f"cannot cancel job {job_id}: it has ended ({job.state.value})"
             )
         job = jobs.change(db, job, cancel_requested=True)
         if job.state is JobState.OFFERED:
-            job = end_unpaid(oracle, db, job, Reason.CANCELLED, "cancelled before it ran")
+            job = offering.end_unpaid(oracle, db, job, Reason.CANCELLED, "cancelled before it ran")
     log.info("job_cancelled job=%s state=%s", job_id, job.state.value)
     oracle.notifier.wake(job.node_id, job_id)
     return job
@@ -195,7 +214,9 @@ def _close(oracle: Oracle, db: Connection, job: JobRow, report: Report, sealed: 
         job,
         JobState.REPORTED,
         now_ms,
-        reason=reason_of(report, cancel_requested=job.cancel_requested).value,
+        reason=reason_of(
+            report, cancel_requested=job.cancel_requested, payment_lost=job.payment_lost
+        ).value,
         detail=report.detail,
         report_hash=sealed.digest,
         exit_code=report.exit_code,

@@ -43,6 +43,9 @@ from nunet_dms.protocol.login import (
 STEP_OVERDUE_S = 30
 """Beyond the block interval: then the clockwork is stuck and health says so."""
 
+DETAIL_MAX_CHARS = 500
+"""As in the protocol."""
+
 SpeedBytes = Annotated[int, Query(alias="bytes", ge=1, le=SPEED_MAX_BYTES)]
 
 router = APIRouter(tags=["all"])
@@ -50,7 +53,7 @@ router = APIRouter(tags=["all"])
 
 @router.get("/v1/health", openapi_extra=shapes(None, Health))
 async def health(request: Request) -> Response:
-    """Say whether the Oracle can work."""
+    """Say whether the Oracle can work; answered from what the clockwork last saw."""
     return await answered(_health, oracle_of(request), request.app.state.clockwork)
 
 
@@ -119,14 +122,21 @@ async def faucet(request: Request) -> Response:
 
 
 def _health(oracle: Oracle, clockwork: Clockwork) -> Health:
-    overdue_s = oracle.clock() - clockwork.last_step_s - oracle.config.block_interval_s
-    stuck = overdue_s > STEP_OVERDUE_S
+    overdue_s = oracle.clock() - clockwork.last_step_s - oracle.config.turn_interval_s
+    seen = clockwork.watch.seen
+    troubles = []
+    if overdue_s > STEP_OVERDUE_S:
+        troubles.append("the clockwork does not turn")
+    if clockwork.alerts:
+        troubles.append(f"{clockwork.alerts} jobs near their deadline are not paid out")
+    if seen.problem:
+        troubles.append(seen.problem)
     return Health(
-        status="degraded" if stuck else "ok",
+        status="degraded" if troubles else "ok",
         version=views.VERSION,
         chain=oracle.network.name,
-        height=oracle.chain.tip().height,
-        detail="the clockwork does not turn" if stuck else "",
+        height=seen.height,
+        detail="; ".join(troubles)[:DETAIL_MAX_CHARS],
     )
 
 

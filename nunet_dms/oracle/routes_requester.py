@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
-from nunet_dms.oracle import admitting, files, quoting, reporting, settling, views
+from nunet_dms.oracle import admitting, disputing, files, quoting, reporting, settling, views
 from nunet_dms.oracle.blobs import Upload
 from nunet_dms.oracle.bodies import (
     MANIFEST_MAX_BYTES,
@@ -32,6 +32,7 @@ from nunet_dms.protocol.api import (
     Done,
     Empty,
 )
+from nunet_dms.protocol.dispute import Decision, SignedObjection
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.node import Cosignature, MissingBlobs, Settlement
 from nunet_dms.protocol.quote import Quote
@@ -89,7 +90,8 @@ async def submit(request: Request) -> Response:
     caller = await wallet_of(request)
     body = await read_json(request, JobSubmission)
     oracle = oracle_of(request)
-    return answer(views.view(await run_in_threadpool(admitting.submit, oracle, caller, body)))
+    job = await run_in_threadpool(admitting.submit, oracle, caller, body)
+    return await answered(views.job_view, oracle, caller, job.job_id)
 
 
 @router.get("/v1/jobs", openapi_extra=shapes(None, JobList))
@@ -158,6 +160,21 @@ async def cosign(request: Request, job_id: str) -> Response:
     caller = await caller_of(request)
     body = await read_json(request, Cosignature)
     return await answered(settling.cosign, oracle_of(request), caller, job_id, body)
+
+
+@router.get("/v1/jobs/{job_id}/verdict", openapi_extra=shapes(None, Decision))
+async def verdict(request: Request, job_id: str) -> Response:
+    """Return the verdict on a job, and what was said against it."""
+    caller = await caller_of(request)
+    return await answered(disputing.decision_of, oracle_of(request), caller, job_id)
+
+
+@router.post("/v1/jobs/{job_id}/objection", openapi_extra=shapes(SignedObjection, Done))
+async def object_to(request: Request, job_id: str) -> Response:
+    """Object to the present verdict on a job, while its window is open."""
+    caller = await caller_of(request)
+    body = await read_json(request, SignedObjection)
+    return await answered(disputing.object_to, oracle_of(request), caller, job_id, body)
 
 
 @router.get("/v1/jobs/{job_id}/receipt", openapi_extra=shapes(None, Sealed))

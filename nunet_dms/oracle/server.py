@@ -13,7 +13,9 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from nunet_dms.errors import ConfigError
+from nunet_dms.cardano.fingerprint import asset_fingerprint
+from nunet_dms.cardano.network import DEVNET
+from nunet_dms.errors import ConfigError, UnreachableError
 from nunet_dms.oracle.app import make_app
 from nunet_dms.oracle.clockwork import Clockwork
 from nunet_dms.oracle.composition import Oracle, open_oracle
@@ -69,13 +71,16 @@ def serve(
 ) -> None:
     """Serve until SIGINT or SIGTERM; `announce` gets the one line that says where.
 
-    Raises ConfigError for a folder that cannot be served, or an address that cannot be had.
+    A chain that does not answer is no reason not to start: health says `degraded` until it does,
+    and nothing is decided meanwhile. Raises ConfigError for a folder that cannot be served or an
+    address that cannot be had, and VerificationError for a chain of another network.
     """
     oracle = open_oracle(config, clock)
     clockwork = Clockwork(oracle)
     stop = threading.Event()
     thread = threading.Thread(target=clockwork.run, args=(stop,), name="clockwork", daemon=True)
     try:
+        _check_chain(oracle)
         with listen(config.host, config.port) as sock:
             line = f"oracle listening on {url_of(sock)}{_notice(oracle)}"
             tell = announce or _print_line
@@ -124,10 +129,22 @@ def _ending_here(server: HttpServer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _check_chain(oracle: Oracle) -> None:
+    """Refuse a chain of another network before any job is taken; wait for one that is silent."""
+    if oracle.remote is None:
+        return
+    try:
+        oracle.remote.check_network()
+    except UnreachableError as error:
+        log.warning("chain_silent why=%s", error)
+
+
 def _notice(oracle: Oracle) -> str:
-    if oracle.devnet is None:
-        return f" ({oracle.network.name})"
-    return f" ({oracle.network.name}: development ledger, its tokens have no value)"
+    network = oracle.network
+    what = "development ledger, its tokens have no value" if network.name == DEVNET.name else ""
+    if oracle.remote is not None:
+        what = f"{what}{', ' if what else ''}by {oracle.config.chain.backend}"
+    return f" ({network.name}: {what}; token {asset_fingerprint(network.asset)})"
 
 
 def _print_line(line: str) -> None:

@@ -14,58 +14,63 @@ from nunet_dms.cardano.settlement import check_settlement
 from nunet_dms.cardano.signing import add_witness, sign
 from nunet_dms.cardano.transaction import Witness, read_transaction
 from nunet_dms.errors import CapacityError, RefusedError, UnreachableError
-from nunet_dms.oracle import jobs
+from nunet_dms.oracle import disputing, jobs, watching
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.offering import spec_of
-from nunet_dms.oracle.terms import payment_output
+from nunet_dms.oracle.terms import payment_output, window_end
 from nunet_dms.oracle.verdicts import decide
+from nunet_dms.oracle.watching import Sight
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
 from nunet_dms.protocol.node import Cosignature, Settlement
 from nunet_dms.protocol.quote import JobRequest
-from nunet_dms.protocol.receipt import Receipt
-from nunet_dms.protocol.signing import Domain, Sealed, seal
+from nunet_dms.protocol.receipt import Receipt, linked
+from nunet_dms.protocol.report import Verdict
+from nunet_dms.protocol.signing import Domain, Sealed, open_sealed, seal
 from nunet_dms.protocol.submission import JobState
 
-SPENT_ELSEWHERE = "the escrow was spent by another transaction"
+FINAL_BLOCKS = 2160
+"""Blocks on top of a settlement after which no node rolls it back: Cardano's security parameter."""
+FINAL_AFTER_S = 129_600
+"""As long as that many blocks take at the slowest (3k/f slots)."""
 
 log = logging.getLogger(__name__)
 
 
 def begin(oracle: Oracle, job_id: str) -> None:
-    """Decide a reported job and sign the settlement; does nothing in any other state."""
-    with oracle.store.reading() as db:
+    """Decide a reported job, and settle it at once where no window is to be waited for.
+
+    Does nothing in any other state; what the chain cannot say now is asked again later.
+    """
+    decide_reported(oracle, job_id)
+    try:
+        pay_out(oracle, job_id)
+    except UnreachableError as error:
+        log.warning("settlement_waits job=%s why=%s", job_id, error)
+
+
+def decide_reported(oracle: Oracle, job_id: str) -> None:
+    """Sign the verdict on a reported job, and open the window for objections."""
+    now_s = int(oracle.clock())
+    slot = oracle.chain.slot_at(now_s)
+    with oracle.store.writing() as db:
         job = jobs.find(db, job_id)
         if job is None or job.state is not JobState.REPORTED:
             return
-        request = _request(db, job_id)
-    verdict = decide(job, int(oracle.clock()))
-    escrow = oracle.chain.utxo(payment_output(job))
-    if escrow is None:
-        _escrow_gone(oracle, job)
-        return
-    terms = settlement_terms(request, payment_output(job), verdict)
-    parameters = oracle.chain.parameters()
-    raw = build_settlement(escrow, terms, parameters).raw
-    check_settlement(raw, terms, parameters)
-    raw = sign(raw, oracle.keys.escrow)
-    with oracle.store.writing() as db:
-        now = jobs.find(db, job_id)
-        if now is None or now.state is not JobState.REPORTED:
-            return
+        verdict = decide(job, now_s)
         sealed = seal(verdict, Domain.VERDICT, oracle.keys.ticket)
         jobs.keep(db, job_id, Paper.VERDICT, strict.encode(sealed).decode())
-        jobs.keep(db, job_id, Paper.SETTLEMENT_TX, raw.hex())
         jobs.move(
             db,
-            now,
-            JobState.SETTLING,
+            job,
+            JobState.DECIDED,
             oracle.now_ms,
             provider_amount=verdict.provider_amount,
             requester_amount=verdict.requester_amount,
-            detail=now.detail,
+            window_ends_s=window_end(job, oracle.config.window_s, now_s, slot),
+            detail=job.detail,
         )
     log.info(
         "verdict job=%s reason=%s provider=%d requester=%d",
@@ -74,7 +79,70 @@ def begin(oracle: Oracle, job_id: str) -> None:
         verdict.provider_amount,
         verdict.requester_amount,
     )
+    oracle.notifier.wake(job_id)
+
+
+def pay_out(oracle: Oracle, job_id: str) -> None:
+    """Sign the settlement of a decided job whose window has ended, if its payment is there.
+
+    Only one settlement of a job is ever signed: the verdict cannot be revised from then on.
+    """
+    now_s = int(oracle.clock())
+    slot = oracle.chain.slot_at(now_s)
+    with oracle.store.reading() as db:
+        job = jobs.find(db, job_id)
+        if not _is_due(db, job, now_s, slot) or job is None:
+            return
+        text = jobs.needed_paper(db, job_id, Paper.VERDICT)
+        request = _request(db, job_id)
+    if not _is_payable(oracle, job, slot):
+        return
+    verdict = open_sealed(
+        strict.decode(Sealed, text), Verdict, Domain.VERDICT, oracle.keys.ticket.public
+    )
+    raw = _settlement(oracle, job, request, verdict)
+    if raw is None:
+        return
+    with oracle.store.writing() as db:
+        now = jobs.find(db, job_id)
+        if not _is_due(db, now, now_s, slot) or now is None:
+            return
+        if jobs.needed_paper(db, job_id, Paper.VERDICT) != text:
+            return  # revised meanwhile: the next turn pays what it says now
+        jobs.keep(db, job_id, Paper.SETTLEMENT_TX, raw.hex())
+        jobs.move(db, now, JobState.SETTLING, oracle.now_ms, detail=now.detail)
+    log.info("settlement_signed job=%s provider=%d", job_id, verdict.provider_amount)
     oracle.notifier.wake(job.node_id, job_id)
+
+
+def _settlement(oracle: Oracle, job: JobRow, request: JobRequest, verdict: Verdict) -> bytes | None:
+    """Return the settlement with our signature; None if the escrow went since it was seen."""
+    escrow = oracle.chain.utxo(payment_output(job))
+    if escrow is None:
+        return None
+    terms = settlement_terms(request, payment_output(job), verdict)
+    parameters = oracle.chain.parameters()
+    raw = build_settlement(escrow, terms, parameters).raw
+    check_settlement(raw, terms, parameters)
+    return sign(raw, oracle.keys.escrow)
+
+
+def _is_due(db: Connection, job: JobRow | None, now_s: int, slot: int) -> bool:
+    return (
+        job is not None
+        and job.state is JobState.DECIDED
+        and disputing.is_over(db, job, now_s, slot)
+    )
+
+
+def _is_payable(oracle: Oracle, job: JobRow, slot: int) -> bool:
+    """Say whether a job's payment is there now; what never will be makes the job void."""
+    standing = watching.look(oracle, job)
+    missing_s = standing.job.payment_missing_s
+    is_missed = missing_s is not None and oracle.clock() - missing_s >= watching.PAYMENT_GRACE_S
+    if standing.is_final or (is_missed and slot > job.deadline_slot):
+        _void(oracle, job, standing.why)
+    return standing.sight is Sight.THERE
 
 
 def waiting(db: Connection, job: JobRow) -> Settlement:
@@ -82,6 +150,7 @@ def waiting(db: Connection, job: JobRow) -> Settlement:
     return Settlement(
         job_id=job.job_id,
         verdict=strict.decode(Sealed, jobs.needed_paper(db, job.job_id, Paper.VERDICT)),
+        first_verdict=disputing.first_verdict(db, job.job_id),
         tx=jobs.needed_paper(db, job.job_id, Paper.SETTLEMENT_TX),
         request=_request(db, job.job_id),
         escrow_tx_id=job.payment_tx_id,
@@ -92,7 +161,7 @@ def waiting(db: Connection, job: JobRow) -> Settlement:
 def settlement_of(oracle: Oracle, caller: Caller, job_id: str) -> Settlement:
     """Return a settlement to its node or requester; raises RefusedError `no_settlement`."""
     with oracle.store.reading() as db:
-        job = party_job(db, caller, job_id)
+        job = jobs.of_party(db, caller, job_id)
         if jobs.paper(db, job_id, Paper.SETTLEMENT_TX) is None:
             raise RefusedError(
                 "no_settlement", f"cannot give a settlement: job {job_id} is {job.state.value}"
@@ -108,7 +177,7 @@ def cosign(oracle: Oracle, caller: Caller, job_id: str, given: Cosignature) -> D
     """
     witness = Witness(bytes.fromhex(given.public_key), bytes.fromhex(given.signature))
     with oracle.store.writing() as db:
-        job = party_job(db, caller, job_id)
+        job = jobs.of_party(db, caller, job_id)
         if job.state not in (JobState.SETTLING, JobState.SETTLED):
             raise RefusedError("not_settling", f"cannot co-sign: job {job_id} is {job.state.value}")
         _check_signer(_request(db, job_id), witness)
@@ -118,35 +187,62 @@ def cosign(oracle: Oracle, caller: Caller, job_id: str, given: Cosignature) -> D
             return Done(duplicate=True)
         jobs.keep(db, job_id, Paper.SETTLEMENT_TX, whole.hex())
         tx_id = read_transaction(whole).tx_id.hex()
-        jobs.change(db, job, cosigned=True, settlement_tx_id=tx_id)
+        job = jobs.change(db, job, cosigned=True, settlement_tx_id=tx_id)
     log.info("settlement_cosigned job=%s by=%s tx=%s", job_id, caller.kind, tx_id)
-    _hand_in(oracle, job_id, whole)
+    try:
+        if _is_payable(oracle, job, oracle.chain.slot_at(oracle.clock())):
+            _hand_in(oracle, job_id, whole)
+    except UnreachableError as error:
+        log.warning("settlement_waits job=%s why=%s", job_id, error)
     return Done()
 
 
 def follow(oracle: Oracle, job: JobRow) -> None:
-    """Look for a settling job's payout on the chain: settle it, or hand it in again."""
-    if job.settlement_tx_id is not None and job.cosigned:
-        found = oracle.chain.transaction(bytes.fromhex(job.settlement_tx_id))
-        if found is not None:
-            deep = oracle.chain.tip().height - found.height + 1
-            if found.valid and deep >= oracle.network.confirmations:
-                _settle(oracle, job, found)
+    """Look for a settling job's payout on the chain: settle it, or hand it in again.
+
+    Void is a job whose escrow was spent by another transaction, or whose payment never comes back.
+    """
+    found = _on_chain(oracle, job)
+    if found is None and _is_payable(oracle, job, oracle.chain.slot_at(oracle.clock())):
+        if job.cosigned:
+            with oracle.store.reading() as db:
+                raw = bytes.fromhex(jobs.needed_paper(db, job.job_id, Paper.SETTLEMENT_TX))
+            _hand_in(oracle, job.job_id, raw)
+    elif found is not None and found.valid:
+        deep = oracle.chain.tip().height - found.height + 1
+        if deep >= oracle.network.confirmations:
+            _settle(oracle, job, found)
+
+
+def follow_settled(oracle: Oracle, job: JobRow) -> None:
+    """See that the chain still has a settlement, until it is final; else hand it in again."""
+    found = _on_chain(oracle, job)
+    now_s = int(oracle.clock())
+    settled_s = (job.settled_ms or 0) // 1000
+    is_final = found is not None and (
+        oracle.chain.tip().height - found.height + 1 >= FINAL_BLOCKS
+        or now_s - settled_s >= FINAL_AFTER_S
+    )
+    with oracle.store.writing() as db:
+        now = jobs.find(db, job.job_id)
+        if now is None or now.state is not JobState.SETTLED:
             return
-    if oracle.chain.is_spent(payment_output(job)):
-        _void(oracle, job, JobState.SETTLING)
-    elif job.cosigned:
-        with oracle.store.reading() as db:
-            raw = bytes.fromhex(jobs.needed_paper(db, job.job_id, Paper.SETTLEMENT_TX))
-        _hand_in(oracle, job.job_id, raw)
+        if found is not None:
+            again_s = None if is_final else watching.next_look_s(now_s, settled_s)
+            jobs.change(db, now, look_at_s=again_s)
+            return
+        now = jobs.change(db, now, receipt_acked=False, look_at_s=None, settled_ms=None)
+        jobs.move(db, now, JobState.SETTLING, oracle.now_ms, detail=now.detail)
+    log.error("settlement_rolled_back job=%s tx=%s", job.job_id, job.settlement_tx_id)
+    oracle.notifier.wake(job.node_id, job.job_id)
 
 
 def receipt_of(oracle: Oracle, caller: Caller, job_id: str) -> Sealed:
     """Return a settled job's receipt; raises RefusedError `no_receipt` before that."""
     with oracle.store.reading() as db:
-        job = party_job(db, caller, job_id)
+        job = jobs.of_party(db, caller, job_id)
         text = jobs.paper(db, job_id, Paper.RECEIPT)
-    if text is None:
+    if text is None or job.state is not JobState.SETTLED:
         raise RefusedError(
             "no_receipt", f"cannot give a receipt: job {job_id} is {job.state.value}"
         )
@@ -165,13 +261,6 @@ def ack_receipt(oracle: Oracle, node_id: str, job_id: str) -> Done:
     return Done()
 
 
-def party_job(db: Connection, caller: Caller, job_id: str) -> JobRow:
-    """Return a job to its node or its requester; raises RefusedError `unknown_job`."""
-    if caller.kind == "node":
-        return jobs.of_node(db, job_id, caller.subject)
-    return jobs.of_requester(db, job_id, caller.subject)
-
-
 def _check_signer(request: JobRequest, witness: Witness) -> None:
     allowed = {
         bytes.fromhex(request.node_key_hash),
@@ -186,15 +275,22 @@ def _check_signer(request: JobRequest, witness: Witness) -> None:
 
 
 def _settle(oracle: Oracle, job: JobRow, found: ChainTransaction) -> None:
+    now_s = int(oracle.clock())
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id)
         if now is None or now.state is not JobState.SETTLING:
             return
         receipt = _receipt(db, now, found)
-        sealed = seal(receipt, Domain.RECEIPT, oracle.keys.ticket)
+        sealed = seal(linked(receipt), Domain.RECEIPT, oracle.keys.ticket)
         jobs.keep(db, job.job_id, Paper.RECEIPT, strict.encode(sealed).decode())
         jobs.move(
-            db, now, JobState.SETTLED, oracle.now_ms, settled_ms=oracle.now_ms, detail=now.detail
+            db,
+            now,
+            JobState.SETTLED,
+            oracle.now_ms,
+            settled_ms=oracle.now_ms,
+            look_at_s=watching.next_look_s(now_s, now_s),
+            detail=now.detail,
         )
     log.info("job_settled job=%s tx=%s height=%d", job.job_id, job.settlement_tx_id, found.height)
     oracle.notifier.wake(job.node_id, job.job_id)
@@ -213,6 +309,8 @@ def _receipt(db: Connection, job: JobRow, found: ChainTransaction) -> Receipt:
         payment_tx_id=job.payment_tx_id,
         ticket=None if ticket is None else strict.decode(Sealed, ticket),
         report=None if report is None else strict.decode(Sealed, report),
+        first_verdict=disputing.first_verdict(db, job.job_id),
+        objections=disputing.signed_objections(db, job.job_id),
         verdict=strict.decode(Sealed, jobs.needed_paper(db, job.job_id, Paper.VERDICT)),
         settlement_tx=found.raw.hex(),
         settlement_tx_id=read_transaction(found.raw).tx_id.hex(),
@@ -220,21 +318,22 @@ def _receipt(db: Connection, job: JobRow, found: ChainTransaction) -> Receipt:
     )
 
 
-def _escrow_gone(oracle: Oracle, job: JobRow) -> None:
-    """A reported job's escrow cannot be read: void if it was spent, else wait (a rollback)."""
-    if oracle.chain.is_spent(payment_output(job)):
-        _void(oracle, job, JobState.REPORTED)
-    else:
-        log.error("escrow_not_on_chain job=%s", job.job_id)
+def _on_chain(oracle: Oracle, job: JobRow) -> ChainTransaction | None:
+    """Return a job's settlement as the chain has it; nobody can send it before it is co-signed."""
+    if job.settlement_tx_id is None or not job.cosigned:
+        return None
+    return oracle.chain.transaction(bytes.fromhex(job.settlement_tx_id))
 
 
-def _void(oracle: Oracle, job: JobRow, expected: JobState) -> None:
+def _void(oracle: Oracle, job: JobRow, why: str) -> None:
+    if _on_chain(oracle, job) is not None:
+        return  # our own settlement has spent the escrow meanwhile
     with oracle.store.writing() as db:
         now = jobs.find(db, job.job_id)
-        if now is None or now.state is not expected:
+        if now is None or now.state is not job.state:
             return
-        jobs.move(db, now, JobState.VOID, oracle.now_ms, detail=SPENT_ELSEWHERE)
-    log.error("escrow_spent_elsewhere job=%s", job.job_id)
+        jobs.move(db, now, JobState.VOID, oracle.now_ms, detail=f"nothing to pay out: {why}")
+    log.error("job_void job=%s why=%s", job.job_id, why)
     oracle.notifier.wake(job.node_id, job.job_id)
 
 

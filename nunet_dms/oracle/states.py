@@ -1,12 +1,35 @@
 """The states of a job at the Oracle, and the moves between them.
 
-    submitted --> offered --> running --> reported --> settling --> settled
-        |            |                       ^            |
-        |            +---- not accepted -----+            |
-        +--------------- cancelled ----------+            |
-        +--> void  (never on the chain)      void <-----+  (the escrow was spent without us)
+    submitted --> offered --> running --> reported --> decided --> settling <--> settled
+        |            |                       ^            |            |
+        |            +---- not accepted -----+            |            |
+        +--------------- cancelled ----------+            |            |
+        +--> void  (never on the chain)      void <-------+------------+
 
-`reported` may end in `void` as well. A reason is set once, on the way into `reported`.
+A reason is set once, on the way into `reported`.
+
+submitted  the payment was handed in; it is looked for until it is deep enough
+offered    the ticket is signed; the payment is looked for once more when the node takes the job
+running    the payment is looked for now and then
+reported   the reason is known
+decided    the verdict is signed; its parties may object until the window ends, and an objection
+           holds the settlement until the operator has answered it, or for DISPUTE_HOLD_S
+settling   the Oracle has signed the settlement, which it does once; it waits for a second signature
+           and for a block
+settled    a block has the settlement; followed until that block is final
+void       nothing lies in the escrow that could be paid out, and never will
+
+The chain may lose what it had. Each state says what it does then (`watching`):
+
+submitted  the payment is handed in again, for an hour, then the job is void
+offered    held: the node is told to ask again; if its offer ends so, the reason is `payment_lost`
+running    held, and the payment handed in again; after a grace, or when it never can come back,
+           the node is told to stop the job: `payment_lost`
+decided    held: nothing is signed; void when it never can come back, or after the deadline
+settling   held: nothing is handed in; void as above
+settled    back to settling: the same settlement is handed in again
+
+A chain that does not answer has lost nothing: whatever asked is tried again.
 """
 
 from __future__ import annotations
@@ -18,9 +41,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.SUBMITTED: frozenset({JobState.OFFERED, JobState.REPORTED, JobState.VOID}),
     JobState.OFFERED: frozenset({JobState.RUNNING, JobState.REPORTED}),
     JobState.RUNNING: frozenset({JobState.REPORTED}),
-    JobState.REPORTED: frozenset({JobState.SETTLING, JobState.VOID}),
+    JobState.REPORTED: frozenset({JobState.DECIDED}),
+    JobState.DECIDED: frozenset({JobState.SETTLING, JobState.VOID}),
     JobState.SETTLING: frozenset({JobState.SETTLED, JobState.VOID}),
-    JobState.SETTLED: frozenset(),
+    JobState.SETTLED: frozenset({JobState.SETTLING}),
     JobState.VOID: frozenset(),
 }
 """Total: every state has a row."""
@@ -32,7 +56,7 @@ LOG_OPEN = HOLDS_CAPACITY
 AT_THE_NODE = frozenset({JobState.OFFERED, JobState.RUNNING})
 """Jobs whose inputs the node may read."""
 ENDED = frozenset({JobState.SETTLED, JobState.VOID})
-"""Jobs that nobody does anything about any more."""
+"""Jobs that nobody does anything about any more, unless the chain takes a settlement back."""
 
 
 def check_move(job_id: str, start: JobState, end: JobState) -> None:

@@ -103,11 +103,19 @@ jobs = Table(
     _number("started_ms", null=True),
     _number("finished_ms", null=True),
     _number("settled_ms", null=True),
+    _number("window_ends_s", null=True),
+    _number("payment_missing_s", null=True),
+    _number("gone_height", null=True),
+    Column("payment_lost", Boolean, nullable=False, server_default="0"),
+    _number("look_at_s", null=True),
+    Column("alert_level", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("quote_id", name="one_job_a_quote"),
     UniqueConstraint("payment_tx_id", "payment_index", name="one_job_a_payment"),
     Index("jobs_of_node", "node_id", "state", "receipt_acked"),
     Index("jobs_of_requester", "requester", "submitted_ms"),
     Index("jobs_in_state", "state", "submitted_ms", "job_id"),
+    Index("jobs_to_look_at", "look_at_s"),
+    Index("jobs_by_deadline", "deadline_slot"),
 )
 
 papers = Table(
@@ -118,6 +126,18 @@ papers = Table(
     _text("body"),
 )
 """What was signed or sent, as it travelled; binary as hex."""
+
+objections = Table(
+    "objections",
+    METADATA,
+    _text("job_id", key=True),
+    _text("verdict_hash", key=True),
+    _text("party", key=True),
+    _text("signed"),
+    _number("taken_s"),
+    _flag("is_answered"),
+)
+"""What the parties of a job said against a verdict; one a side and verdict, kept as signed."""
 
 events = Table(
     "events",

@@ -6,8 +6,10 @@ from importlib.metadata import version
 
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
-from nunet_dms.oracle import jobs, logs
+from nunet_dms.cardano.network import DEVNET
+from nunet_dms.oracle import disputing, jobs, logs
 from nunet_dms.oracle.composition import Oracle
+from nunet_dms.oracle.disputing import Disputed
 from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.states import LOG_OPEN
 from nunet_dms.protocol.api import JOBS_MAX, LOG_CHUNK_MAX_BYTES, OracleInfo
@@ -30,11 +32,11 @@ def info(oracle: Oracle) -> OracleInfo:
         token_decimals=network.token_decimals,
         ticket_key=oracle.keys.ticket.public,
         escrow_key_hash=oracle.keys.escrow.key_hash.hex(),
-        warning="" if oracle.devnet is None else NO_VALUE_NOTICE,
+        warning=NO_VALUE_NOTICE if network.name == DEVNET.name else "",
     )
 
 
-def view(job: JobRow) -> JobView:
+def view(job: JobRow, disputed: Disputed) -> JobView:
     """Return what a requester may know of a job."""
     return JobView(
         job_id=job.job_id,
@@ -56,20 +58,26 @@ def view(job: JobRow) -> JobView:
         finished_ms=job.finished_ms,
         settled_ms=job.settled_ms,
         deadline_slot=job.deadline_slot,
+        window_ends_s=job.window_ends_s,
+        objections=disputed.parties.get(job.job_id, ()),
+        is_revised=job.job_id in disputed.revised,
+        payment_missing=job.payment_missing_s is not None,
     )
 
 
 def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     """Return a requester's job; raises RefusedError `unknown_job`."""
     with oracle.store.reading() as db:
-        return view(jobs.of_requester(db, job_id, requester))
+        job = jobs.of_requester(db, job_id, requester)
+        return view(job, disputing.disputed(db, requester, job_id))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:
     """Return a requester's jobs, newest first."""
     with oracle.store.reading() as db:
         rows = jobs.requester_jobs(db, requester, JOBS_MAX)
-    return JobList(jobs=tuple([view(row) for row in rows]))
+        disputed = disputing.disputed(db, requester)
+    return JobList(jobs=tuple([view(row, disputed) for row in rows]))
 
 
 def log_part(

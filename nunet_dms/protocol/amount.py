@@ -1,6 +1,7 @@
 """Amounts of a token as people write and read them; everywhere else they are base units."""
 
 import re
+from dataclasses import dataclass
 
 from nunet_dms.errors import UsageError
 
@@ -34,3 +35,27 @@ def parse_amount(text: str, decimals: int, unit: str) -> int:
     if amount > MAX_AMOUNT:
         raise UsageError(f"cannot use {text!r:.40}: there is never that much {unit}")
     return amount
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What people call a token, and how many decimals they write of it."""
+
+    name: str
+    decimals: int
+
+    def show(self, amount: int) -> str:
+        """Return base units as people write them, such as `1.5 mNTX`."""
+        return show_amount(amount, self.decimals, self.name)
+
+    def parse(self, text: str) -> int:
+        """Return the base units of what people write; raises UsageError as `parse_amount`."""
+        return parse_amount(text, self.decimals, self.name)
+
+
+ADA = Unit("ADA", LOVELACE_DECIMALS)
+
+
+def unit_of(token_name: bytes, decimals: int) -> Unit:
+    """Return the unit of a token whose name is ASCII, as NTX's and mNTX's are."""
+    return Unit(token_name.decode("ascii", "replace"), decimals)

@@ -18,6 +18,8 @@
 | POST /v1/jobs/{job_id}/report | node | Sealed Report -> Done |
 | POST /v1/jobs/{job_id}/settlement | node, requester | Cosignature -> Done |
 | GET  /v1/jobs/{job_id}/settlement | node, requester | -> Settlement |
+| GET  /v1/jobs/{job_id}/verdict | node, requester | -> Decision |
+| POST /v1/jobs/{job_id}/objection | node, requester | SignedObjection -> Done |
 | POST /v1/jobs/{job_id}/receipt/ack | node | Empty -> Done |
 | POST /v1/quotes | requester | QuoteRequest -> Quote |
 | POST /v1/quotes/{quote_id}/inputs | requester | Manifest -> MissingBlobs |

@@ -20,6 +20,7 @@ from nunet_dms.protocol.bounds import (
     ShortText,
     UnixSeconds,
 )
+from nunet_dms.protocol.dispute import Party
 from nunet_dms.protocol.machine import MachineFacts
 from nunet_dms.protocol.quote import JobRequest, PriceList
 from nunet_dms.protocol.signing import Sealed
@@ -80,13 +81,29 @@ class MissedWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unsettled:
+    """A verdict that is not paid out yet."""
+
+    job_id: Hex16
+    amount: Amount
+    """The node's share."""
+    window_ends_s: UnixSeconds
+    """Until when its two parties may object."""
+    objections: Annotated[tuple[Party, ...], Length(0, 16)] = ()
+    deadline_s: UnixSeconds
+    """From then on the requester may take everything back alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatReply:
-    """The Oracle's clock, jobs whose lease is lost, and the work missed in the last 24 hours."""
+    """The Oracle's clock, lost leases, what is not paid out, and the work missed in 24 hours."""
 
     time_s: UnixSeconds
     lost: JobIds = ()
     missed: Annotated[tuple[MissedWork, ...], Length(0, len(MISSED_REASONS))] = ()
     """One entry a reason, the one that would have paid most first."""
+    unsettled: Annotated[tuple[Unsettled, ...], Length(0, JOBS_MAX)] = ()
+    """Verdicts on the node's jobs that give it something, the nearest deadline first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +132,8 @@ class Settlement:
 
     job_id: Hex16
     verdict: Sealed
+    first_verdict: Sealed | None = None
+    """The one that `verdict` revises, where it does: it must not itself revise another."""
     tx: HexBytes
     request: JobRequest
     escrow_tx_id: Hex32
@@ -127,6 +146,8 @@ class Inbox:
 
     offers: Annotated[tuple[Offer, ...], Length(0, 16)] = ()
     cancels: JobIds = ()
+    lost_payments: JobIds = ()
+    """Jobs to be stopped because the chain has lost their payment."""
     settlements: Annotated[tuple[Settlement, ...], Length(0, 16)] = ()
     receipts: JobIds = ()
 

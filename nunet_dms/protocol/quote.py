@@ -18,6 +18,7 @@ from nunet_dms.protocol.bounds import (
     TokenName,
     UnixSeconds,
 )
+from nunet_dms.protocol.job import Resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,28 +81,63 @@ class QuoteLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """An offer to run a job: capacity is held for it until `expires_s`."""
+    """An offer to run a job: capacity is held for it until `expires_s`.
+
+    `lines` follow from the job and `price_list` by `price_lines`, which a requester checks. The
+    list is absent only from what was recorded before quotes had one.
+    """
 
     quote_id: Hex16
     request: JobRequest
     lines: Annotated[tuple[QuoteLine, ...], Length(1, 20)]
+    price_list: PriceList | None = None
     escrow_address: AddressText
     escrow_lovelace: PositiveAmount
     confirmations: Annotated[int, Range(0, 3000)]
     expires_s: UnixSeconds
 
 
-def price_lines(
-    price: PriceList, cpu_mhz: int, ram_mb: int, time_limit_s: int, gpus: int = 0
-) -> tuple[QuoteLine, ...]:
-    """Return the price of the whole time limit, line by line, each rounded up to a base unit."""
+@dataclass(frozen=True, slots=True)
+class PricePart:
+    """One line of the price as a formula: what, for how long, at which rate, is how much."""
+
+    what: str
+    """Such as `CPU 1000 MHz`."""
+    time_s: int
+    rate: int
+    """Base units for one `per`."""
+    per: str
+    """Such as `GHz-hour`; empty for the smallest payment, which no rate gives."""
+    amount: int
+    """Base units, rounded up."""
+
+
+SMALLEST_PAYMENT = 1
+"""Base units: an escrow of no tokens is none."""
+
+
+def price_parts(price: PriceList, wanted: Resources, time_limit_s: int) -> tuple[PricePart, ...]:
+    """Return the price of the whole time limit, part by part; the sum is never nothing."""
+    rows = (
+        (f"CPU {wanted.cpu_mhz} MHz", wanted.cpu_mhz, 1000, price.per_ghz_hour, "GHz-hour"),
+        (f"RAM {wanted.ram_mb} MB", wanted.ram_mb, 1000, price.per_ram_gb_hour, "GB-hour"),
+        (f"{wanted.gpus} GPU", wanted.gpus, 1, price.per_gpu_hour, "GPU-hour"),
+    )
     parts = [
-        (f"CPU {cpu_mhz} MHz", price.per_ghz_hour * cpu_mhz, 1000 * 3600),
-        (f"RAM {ram_mb} MB", price.per_ram_gb_hour * ram_mb, 1000 * 3600),
+        PricePart(what, time_limit_s, rate, per, -(-rate * count * time_limit_s // (unit * 3600)))
+        for what, count, unit, rate, per in rows
+        if count or per != "GPU-hour"
     ]
-    if gpus:
-        parts.append((f"{gpus} GPU", price.per_gpu_hour * gpus, 3600))
+    if not any(part.amount for part in parts):
+        parts.append(PricePart("smallest payment", 0, 0, "", SMALLEST_PAYMENT))
+    return tuple(parts)
+
+
+def price_lines(price: PriceList, wanted: Resources, time_limit_s: int) -> tuple[QuoteLine, ...]:
+    """Return `price_parts` as the lines of a quote."""
     return tuple(
-        QuoteLine(text=f"{text} for {time_limit_s} s", amount=-(-rate * time_limit_s // unit))
-        for text, rate, unit in parts
+        QuoteLine(
+            text=f"{part.what} for {part.time_s} s" if part.per else part.what, amount=part.amount
+        )
+        for part in price_parts(price, wanted, time_limit_s)
     )

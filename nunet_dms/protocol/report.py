@@ -30,6 +30,8 @@ class Reason(str, Enum):
     START_ERROR = "start_error"
     NODE_FAULT = "node_fault"
     NOT_ACCEPTED = "not_accepted"
+    PAYMENT_LOST = "payment_lost"
+    """The chain lost the payment; what the job ran until then is paid if the payment comes back."""
 
 
 class Pay(str, Enum):
@@ -50,8 +52,13 @@ PAY: dict[Reason, Pay] = {
     Reason.START_ERROR: Pay.REFUND,
     Reason.NODE_FAULT: Pay.REFUND,
     Reason.NOT_ACCEPTED: Pay.REFUND,
+    Reason.PAYMENT_LOST: Pay.METERED,
 }
 """Total: every reason has a row. Metered is the share of the time limit that the job ran."""
+
+ONLY_WHEN_TOLD = frozenset({Reason.CANCELLED, Reason.PAYMENT_LOST})
+"""What a node may report only of a job that the Oracle told it to stop; else it is its own fault.
+Which of the two the verdict says is the Oracle's to know."""
 
 
 def provider_share(price: int, reason: Reason, ran_ms: int, time_limit_s: int) -> int:
@@ -60,6 +67,11 @@ def provider_share(price: int, reason: Reason, ran_ms: int, time_limit_s: int) -
         return 0
     limit_ms = time_limit_s * 1000
     return -(-price * min(max(ran_ms, 0), limit_ms) // limit_ms)
+
+
+def revised_share(price: int, percent: int) -> int:
+    """Return the provider's part of `price` by a revision: `percent` of it, rounded up."""
+    return -(-price * percent // 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,3 +118,10 @@ class Verdict:
     revised_percent: Annotated[int, Range(0, 100)] | None = None
     """The provider's share of the price that the operator set; only in a revision."""
     revised_why: ShortText = ""
+
+
+def share_due(verdict: Verdict, time_limit_s: int) -> int:
+    """Return what a verdict's own words come to for the provider: its percent, or its reason."""
+    if verdict.revised_percent is not None:
+        return revised_share(verdict.price, verdict.revised_percent)
+    return provider_share(verdict.price, verdict.reason, verdict.ran_ms, time_limit_s)

@@ -18,7 +18,9 @@ from nunet_dms.protocol.bounds import (
     ShortText,
     Slot,
     UnixMillis,
+    UnixSeconds,
 )
+from nunet_dms.protocol.dispute import Party
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.report import Reason
 
@@ -30,6 +32,7 @@ class JobState(str, Enum):
     OFFERED = "offered"
     RUNNING = "running"
     REPORTED = "reported"
+    DECIDED = "decided"
     SETTLING = "settling"
     SETTLED = "settled"
     VOID = "void"
@@ -79,6 +82,13 @@ class JobView:
     finished_ms: UnixMillis | None
     settled_ms: UnixMillis | None
     deadline_slot: Slot
+    window_ends_s: UnixSeconds | None = None
+    """Until when both parties may object to the verdict; None before there is one."""
+    objections: Annotated[tuple[Party, ...], Length(0, 16)] = ()
+    """Who objected, in the order in which it came."""
+    is_revised: bool = False
+    payment_missing: bool = False
+    """The chain has lost the payment: the job is held until it is back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

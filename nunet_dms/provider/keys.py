@@ -13,6 +13,7 @@ from nunet_dms.node.journal import JournalReader
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import SigningKey, read_signing_key, write_signing_key
+from nunet_dms.requester.wallet import KnownWallet, find_wallet, wallet_names
 from nunet_dms.wholefile import failing_to
 
 PROVIDER_WALLET = "provider"
@@ -43,9 +44,8 @@ def payee(given: str, before: Config | None, where: Paths, info: OracleInfo | No
             raise UsageError(str(error), hint="give another: --wallet ADDR") from error
         return Payee(address.bech32)
     network_id = TEST_NETWORK_ID if info is None else info.network_id
-    path = wallet_file(where)
-    if path.exists():
-        return Payee(read_key_file(path).address(network_id).bech32)
+    if (kept := _kept_wallet(where)) is not None:
+        return Payee(kept.address(network_id).bech32)
     key = PaymentKey.generate()
     return Payee(key.address(network_id).bech32, key)
 
@@ -101,6 +101,13 @@ def wallet_file(where: Paths) -> Path:
 
 def wallet_file_of(where: Paths, address: str) -> str:
     """Return the file whose key is paid at `address`; empty if the key lies elsewhere."""
-    path = wallet_file(where)
-    is_ours = path.exists() and read_key_file(path).key_hash == parse_address(address).payment_hash
-    return str(path) if is_ours else ""
+    kept = _kept_wallet(where)
+    is_ours = kept is not None and kept.key_hash == parse_address(address).payment_hash
+    return str(kept.file) if kept is not None and is_ours else ""
+
+
+def _kept_wallet(where: Paths) -> KnownWallet | None:
+    """Return the provider's own wallet, which may be an encrypted one; None if there is none."""
+    if PROVIDER_WALLET not in wallet_names(where.wallets_dir):
+        return None
+    return find_wallet(where.wallets_dir, PROVIDER_WALLET)

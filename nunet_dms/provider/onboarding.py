@@ -13,7 +13,15 @@ from dataclasses import dataclass, replace
 from time import time
 
 from nunet_dms import config, config_keys
-from nunet_dms.config import AvailabilityConfig, Config, OracleConfig, PriceConfig, WalletConfig
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.config import (
+    AvailabilityConfig,
+    Config,
+    OracleConfig,
+    PriceConfig,
+    TokenConfig,
+    WalletConfig,
+)
 from nunet_dms.errors import (
     CapacityError,
     EngineUnreachableError,
@@ -161,6 +169,9 @@ def refuse_without_engine(seen: Survey) -> None:
 def plan(where: Paths, wish: Wish, seen: Survey) -> Plan:
     """Decide on settings; raises UsageError, VerificationError, nothing being written yet."""
     before, contact = seen.before, seen.contact
+    token = before.token if before else TokenConfig()
+    if contact.info is not None:
+        known_network(contact.info, token.choice)
     paid = payee(wish.wallet, before, where, contact.info)
     settings = Config(
         oracle=OracleConfig(
@@ -170,6 +181,7 @@ def plan(where: Paths, wish: Wish, seen: Survey) -> Plan:
         capacity=checked_capacity(wish.offer, seen.room, before.capacity if before else None),
         price=_price(wish, before.price if before else first_price(contact.info)),
         availability=_availability(wish, before),
+        token=token,
     )
     config.check(settings)
     return Plan(seen, settings, paid, keys_to_make(where))

@@ -7,62 +7,52 @@ quote --> upload --> prepare --> submit --> follow --> wait_settled --> save_res
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.agreement import escrow_terms
-from nunet_dms.errors import (
-    CapacityError,
-    OracleUnreachableError,
-    RefusedError,
-    UsageError,
-    VerificationError,
-)
-from nunet_dms.oracle_http import LONG_POLL_MARGIN_S, OracleHttp
-from nunet_dms.protocol.api import (
-    LOG_CHUNK_MAX_BYTES,
-    LOG_COMPLETE_HEADER,
-    Done,
-    Empty,
-    OracleInfo,
-)
+from nunet_dms.cardano.builder import UnsignedTransaction, sign
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.cardano.network import NETWORK_S_OWN, Network, TokenChoice
+from nunet_dms.errors import CapacityError, RefusedError, UsageError, VerificationError
+from nunet_dms.oracle_http import OracleHttp
+from nunet_dms.protocol.amount import Unit, unit_of
+from nunet_dms.protocol.api import Done, Empty, OracleInfo
+from nunet_dms.protocol.dispute import Decision, Grounds
 from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest
 from nunet_dms.protocol.node import Cosignature, MissingBlobs, Settlement
 from nunet_dms.protocol.quote import Quote
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import JobList, JobState, JobView, QuoteRequest
-from nunet_dms.requester import ending, pay
+from nunet_dms.requester import elsewhere, ending, joblog, objecting, pay
 from nunet_dms.requester.jobfile import InputFile, JobFile
 from nunet_dms.requester.ledger import Ledger
+from nunet_dms.requester.patience import patiently
 from nunet_dms.requester.records import Records, SubmissionRecord
-from nunet_dms.requester.results import save_results
+from nunet_dms.requester.results import check_fits, save_results
 from nunet_dms.requester.wallet import Wallet
 
 T = TypeVar("T")
 
-LOG_WAIT_S = 20
-"""One long poll for more of a running job's log."""
-START_WAIT_S = 2
-"""The same before the job runs, so that its states are told as they change."""
 SETTLE_EVERY_S = 1.0
 """Between two looks at a job that has ended and is being paid out."""
 SETTLE_WAIT_S = 600.0
 """After that `wait_settled` returns what there is: an open settlement stays open at the Oracle."""
-RETRY_FIRST_S = 0.5
-RETRY_MOST_S = 15.0
 PATIENCE_S = 900.0
 """An Oracle that does not answer for that long in one go is given up."""
 UPLOAD_PATIENCE_S = 60.0
 """The same while we upload and submit, since a quote lives 300 s."""
 
 ENDED = frozenset({JobState.SETTLED, JobState.VOID})
-RAN = ENDED | {JobState.REPORTED, JobState.SETTLING}
+RAN = ENDED | {JobState.REPORTED, JobState.DECIDED, JobState.SETTLING}
 """States in which a log grows no more."""
+NOT_OURS_TO_SIGN = frozenset({"no_settlement", "not_settling", "revised_against_us"})
+"""Settled meanwhile, or in the node's favour, which signs it."""
 
 Told = Callable[[JobView], None]
 """Is told of a job when its state has changed."""
@@ -91,6 +81,31 @@ class Requester:
         self._records = records
         self._clock = clock
         self._wait = wait or threading.Event().wait
+        self.token: TokenChoice = NETWORK_S_OWN
+        """What we pay with; another one has to be in our own settings."""
+
+    @property
+    def address(self) -> Address:
+        """Where the wallet is paid: what comes back comes here."""
+        return self._wallet.address
+
+    @property
+    def network(self) -> Network:
+        """The Oracle's network, with its token."""
+        return known_network(self._info, self.token)
+
+    @property
+    def unit(self) -> Unit:
+        """What amounts of the Oracle's token are shown in."""
+        return unit_of(self.network.token_name, self.network.token_decimals)
+
+    def funds(self, at: Address | None = None) -> pay.Funds:
+        """Return what lies at an address, the wallet's own unless another is given."""
+        return pay.Funds(at or self.address, self.ledger.utxos(at or self.address))
+
+    def send(self, unsigned: UnsignedTransaction) -> str:
+        """Sign a transaction of the wallet's own, hand it in, and return its id."""
+        return self.ledger.submit(sign(unsigned.raw, self._wallet.key))
 
     def quote(
         self, spec: JobSpec, *, max_price: int | None = None, node_id: str | None = None
@@ -99,14 +114,9 @@ class Requester:
 
         Raises CapacityError when no node has room, RefusedError, VerificationError.
         """
-        wanted = pay.Wanted(
-            spec.digest, spec.time_limit_s, self._wallet.address, max_price, node_id
-        )
+        wanted = pay.Wanted(spec, self.address, max_price, node_id, self.token)
         request = QuoteRequest(
-            spec=spec,
-            requester=self._wallet.address.bech32,
-            max_price=max_price,
-            node_id=node_id,
+            spec=spec, requester=self.address.bech32, max_price=max_price, node_id=node_id
         )
         try:
             quote = self._http.call("POST", "/v1/quotes", request, Quote)
@@ -121,13 +131,11 @@ class Requester:
         self, quote: Quote, job: JobFile, told: Callable[[InputFile], None] | None = None
     ) -> int:
         """Upload those inputs that the Oracle lacks; returns how many, tells of each before."""
-        path = f"/v1/quotes/{quote.quote_id}/inputs"
-        missing = set(
-            self._patiently(
-                lambda: self._http.call("POST", path, job.spec.inputs, MissingBlobs),
-                UPLOAD_PATIENCE_S,
-            ).missing
+        path, manifest = f"/v1/quotes/{quote.quote_id}/inputs", job.spec.inputs
+        asked = self._patiently(
+            lambda: self._http.call("POST", path, manifest, MissingBlobs), UPLOAD_PATIENCE_S
         )
+        missing = set(asked.missing)
         files = {file.sha256: file for file in job.inputs if file.sha256 in missing}
         for file in files.values():
             if told is not None:
@@ -135,25 +143,25 @@ class Requester:
             self._patiently(lambda file=file: self._put(file), UPLOAD_PATIENCE_S)  # type: ignore[misc]
         return len(files)
 
-    def prepare(self, checked: pay.CheckedQuote, spec: JobSpec) -> SubmissionRecord:
+    def prepare(
+        self, checked: pay.CheckedQuote, spec: JobSpec, payer: Address | None = None
+    ) -> SubmissionRecord:
         """Sign the request and its payment, and record both before they go anywhere.
 
-        Raises CapacityError when the wallet holds too little.
+        With a `payer` the payment spends what lies there and stays unsigned. Raises CapacityError
+        when the payer holds too little.
         """
-        submission = pay.sign_submission(
-            checked,
-            self._wallet.key,
-            self._wallet.address,
-            self.ledger.utxos(self._wallet.address),
-            self.ledger.terms(),
-        )
+        funds, terms = self.funds(payer), self.ledger.terms()
+        make = pay.sign_submission if payer is None else pay.build_submission
         record = SubmissionRecord(
             oracle_url=self._http.base_url,
             wallet=self._wallet.name,
             signed_s=int(self._clock()),
             spec=spec,
             quote=checked.quote,
-            submission=submission,
+            submission=make(checked, self._wallet, funds, terms),
+            unsigned=payer is not None,
+            pay_from=None if payer is None else payer.bech32,
         )
         self._records.save(record)
         return record
@@ -161,8 +169,10 @@ class Requester:
     def submit(self, record: SubmissionRecord) -> JobView:
         """Hand in a recorded job; doing so again is harmless and returns the same job.
 
-        Raises RefusedError: nothing was paid then, and the record says so.
+        Raises RefusedError: nothing was paid then, and the record says so; UsageError for a
+        payment that is not signed.
         """
+        elsewhere.check_signed(record)
         view = self._patiently(lambda: self._submit_once(record), UPLOAD_PATIENCE_S)
         self._records.save(replace(record, submitted=True))
         return view
@@ -191,7 +201,7 @@ class Requester:
             told(view)
         while True:
             piece, is_complete = self._patiently(
-                lambda: self._log(job_id, offset, view.state),  # noqa: B023 - called at once
+                lambda: joblog.piece(self._http, job_id, offset, view.state),  # noqa: B023 - called at once
                 PATIENCE_S,
             )
             if piece:
@@ -209,7 +219,8 @@ class Requester:
     ) -> JobView:
         """Return the job once it is settled or void, or as it stands after `limit_s`.
 
-        A settlement that gives all back to us is co-signed on the way: the node may be gone.
+        A settlement that gives all back to us, or whose verdict was revised in our favour, is
+        co-signed on the way: the node may be gone.
         """
         ends, before = self._clock() + limit_s, None
         while True:
@@ -219,7 +230,7 @@ class Requester:
             before = view.state
             if view.state in ENDED or self._clock() >= ends:
                 return view
-            if view.state is JobState.SETTLING and view.provider_amount == 0:
+            if view.state is JobState.SETTLING and (view.provider_amount == 0 or view.is_revised):
                 self._patiently(lambda: self._cosign_if_recorded(job_id), PATIENCE_S)
             self._wait(SETTLE_EVERY_S)
 
@@ -227,7 +238,7 @@ class Requester:
         """Yield what a job's log holds now, piece by piece."""
         offset = 0
         while True:
-            piece, _ = self._log(job_id, offset, None)
+            piece, _ = joblog.piece(self._http, job_id, offset, None)
             if not piece:
                 return
             yield piece
@@ -242,13 +253,7 @@ class Requester:
         manifest = self._http.call("GET", f"/v1/jobs/{job_id}/results", None, Manifest)
         record = self._records.find(job_id)
         if record is not None:
-            limit = record.spec.resources.disk_mb * 1024 * 1024
-            if manifest.total_bytes > limit:
-                raise VerificationError(
-                    "results_too_large",
-                    f"cannot fetch {manifest.total_bytes} bytes of results: the job's disk holds "
-                    f"{limit}",
-                )
+            check_fits(manifest, record.spec)
         if self.job(job_id).state is JobState.SETTLED:
             signed = ending.results_hash_of(self.receipt(job_id)[1])
             if signed not in (None, manifest.digest):
@@ -259,9 +264,11 @@ class Requester:
         return manifest
 
     def receipt(self, job_id: str) -> tuple[Sealed, Receipt]:
-        """Return a settled job's receipt, as it was sealed and opened; raises RefusedError."""
+        """Keep a settled job's receipt, and return it sealed and opened; raises RefusedError."""
         sealed = self._http.call("GET", f"/v1/jobs/{job_id}/receipt", None, Sealed)
-        return sealed, ending.open_receipt(sealed, job_id, self._info.ticket_key)
+        receipt = ending.open_receipt(sealed, job_id, self._info.ticket_key)
+        self._records.keep_receipt(job_id, sealed)
+        return sealed, receipt
 
     def cosign(self, job_id: str) -> None:
         """Sign the settlement that waits for a job, if it pays what a just verdict says.
@@ -285,6 +292,11 @@ class Requester:
         )
         body = Cosignature(public_key=witness.public.hex(), signature=witness.signature.hex())
         self._http.call("POST", path, body, Done)
+
+    def object_to(self, job_id: str, grounds: Grounds) -> Decision:
+        """Object to the verdict on a job, while its window is open; raises RefusedError."""
+        given, key = (job_id, grounds), self._info.ticket_key
+        return objecting.object_to(self._http, self._wallet, key, given, int(self._clock()))
 
     def refund(self, record: SubmissionRecord) -> tuple[str, ...]:
         """Take back what lies in a job's escrow, alone, after its deadline; returns the tx ids.
@@ -316,35 +328,14 @@ class Requester:
     def _get(self, entry: FileEntry, to: BinaryIO) -> None:
         self._http.get_bytes(f"/v1/blobs/{entry.sha256}", to=to, limit=entry.size)
 
-    def _log(self, job_id: str, offset: int, state: JobState | None) -> tuple[bytes, bool]:
-        """Return the next piece of a log, and whether it will not grow any more."""
-        wait_s = 0 if state is None else LOG_WAIT_S if state is JobState.RUNNING else START_WAIT_S
-        piece = io.BytesIO()
-        headers = self._http.get_bytes(
-            f"/v1/jobs/{job_id}/log?offset={offset}&wait_s={wait_s}",
-            to=piece,
-            limit=LOG_CHUNK_MAX_BYTES,
-            timeout_s=wait_s + LONG_POLL_MARGIN_S,
-        )
-        return piece.getvalue(), headers.get(LOG_COMPLETE_HEADER) == "true"
-
     def _cosign_if_recorded(self, job_id: str) -> None:
         try:
             self.cosign(job_id)
         except UsageError:
             return  # the record is on another machine; the node signs, or that machine
-        except RefusedError as refused:
-            if refused.code not in ("no_settlement", "not_settling"):  # settled meanwhile
+        except VerificationError as refused:
+            if refused.code not in NOT_OURS_TO_SIGN:
                 raise
 
     def _patiently(self, action: Callable[[], T], patience_s: float) -> T:
-        """Try until the Oracle answers: pauses double from RETRY_FIRST_S to RETRY_MOST_S."""
-        gives_up, pause = self._clock() + patience_s, RETRY_FIRST_S
-        while True:
-            try:
-                return action()
-            except OracleUnreachableError:
-                if self._clock() + pause > gives_up:
-                    raise
-            self._wait(pause)
-            pause = min(2 * pause, RETRY_MOST_S)
+        return patiently(action, patience_s, self._clock, self._wait)

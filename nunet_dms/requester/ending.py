@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.agreement import escrow_terms, settlement_terms
 from nunet_dms.cardano.builder import FeeParams, Utxo, build_refund, sign, witness_for
-from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.keys import Signer
 from nunet_dms.cardano.settlement import check_settlement
 from nunet_dms.cardano.transaction import TxInput, Witness, read_transaction
 from nunet_dms.errors import VerificationError
+from nunet_dms.protocol.dispute import first_of
 from nunet_dms.protocol.keys import node_id_of
 from nunet_dms.protocol.node import Settlement
 from nunet_dms.protocol.quote import JobRequest
@@ -21,7 +23,7 @@ def cosign(
     settlement: Settlement,
     record: SubmissionRecord,
     ticket_key: str,
-    key: PaymentKey,
+    key: Signer,
     params: FeeParams,
 ) -> Witness:
     """Return our signature under a settlement that pays what a just verdict says.
@@ -29,7 +31,7 @@ def cosign(
     The request and the payment are our own record's; the verdict must be the Oracle's and follow
     from its reason by the price table. Raises VerificationError.
     """
-    verdict = just_verdict(settlement.verdict, record, ticket_key)
+    verdict = just_verdict(settlement.verdict, record, ticket_key, settlement.first_verdict)
     payment = read_transaction(bytes.fromhex(record.submission.payment_tx))
     escrow_ref = TxInput(bytes.fromhex(settlement.escrow_tx_id), settlement.escrow_output_index)
     if escrow_ref.tx_id != payment.tx_id:
@@ -41,12 +43,30 @@ def cosign(
     return witness_for(raw, key)
 
 
-def just_verdict(sealed: Sealed, record: SubmissionRecord, ticket_key: str) -> Verdict:
+def just_verdict(
+    sealed: Sealed, record: SubmissionRecord, ticket_key: str, first: Sealed | None = None
+) -> Verdict:
     """Return the Oracle's verdict on a recorded job when its amounts follow from its reason.
 
-    Raises VerificationError.
+    One that was revised must be so in our favour: raises VerificationError, `revised_against_us`
+    (its node may sign it), or another code for what is wrong.
     """
     verdict = open_sealed(sealed, Verdict, Domain.VERDICT, ticket_key)
+    if verdict.revises is None:
+        return _follows(verdict, record)
+    before = _follows(first_of(verdict, first, ticket_key), record)
+    if verdict.provider_amount > before.provider_amount:
+        raise VerificationError(
+            "revised_against_us",
+            f"cannot sign the settlement: the verdict was revised to pay the provider "
+            f"{verdict.provider_amount} instead of {before.provider_amount}",
+            hint=f"the Oracle's operator says: {verdict.revised_why}",
+        )
+    return verdict
+
+
+def _follows(verdict: Verdict, record: SubmissionRecord) -> Verdict:
+    """Return a verdict of the recorded job whose amounts follow from its reason."""
     price = record.request.price
     due = provider_share(price, verdict.reason, verdict.ran_ms, record.spec.time_limit_s)
     if (verdict.job_id, verdict.price) != (record.job_id, price):
@@ -61,7 +81,7 @@ def just_verdict(sealed: Sealed, record: SubmissionRecord, ticket_key: str) -> V
 
 
 def refund(
-    request: JobRequest, found: tuple[Utxo, ...], slot: int, key: PaymentKey, params: FeeParams
+    request: JobRequest, found: tuple[Utxo, ...], slot: int, key: Signer, params: FeeParams
 ) -> tuple[bytes, ...]:
     """Return signed transactions that take back alone all that lies in a job's escrow.
 
@@ -78,7 +98,7 @@ def refund(
         raise VerificationError(
             "escrow_empty", "cannot take the price back: nothing lies in the job's escrow"
         )
-    terms, home = escrow_terms(request), key.address(escrow_terms(request).network_id)
+    terms, home = escrow_terms(request), parse_address(request.requester)
     return tuple(
         sign(build_refund(escrow, terms, home, params=params).raw, key) for escrow in found
     )

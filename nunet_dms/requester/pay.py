@@ -20,16 +20,25 @@ from nunet_dms.cardano.builder import (
 )
 from nunet_dms.cardano.cip8 import sign_message
 from nunet_dms.cardano.escrow import EscrowTerms
-from nunet_dms.cardano.keys import PaymentKey
-from nunet_dms.cardano.network import NETWORKS, Network
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.cardano.network import NETWORK_S_OWN, Network, TokenChoice
 from nunet_dms.cardano.payment import PaymentTerms, check_payment
-from nunet_dms.cardano.value import AssetId
 from nunet_dms.errors import VerificationError
 from nunet_dms.protocol import strict
+from nunet_dms.protocol.amount import ADA, Unit, unit_of
 from nunet_dms.protocol.api import OracleInfo
-from nunet_dms.protocol.quote import JobRequest, Quote, signing_payload
+from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.quote import (
+    JobRequest,
+    PricePart,
+    Quote,
+    price_lines,
+    price_parts,
+    signing_payload,
+)
 from nunet_dms.protocol.submission import JobSubmission
 from nunet_dms.requester.ledger import Terms
+from nunet_dms.requester.wallet import Wallet
 
 PAYMENT_LIFE_SLOTS = 3600
 """A payment that is not on the chain by then never will be (one slot is one second)."""
@@ -45,12 +54,21 @@ PAYMENT_FEE_MAX_LOVELACE = 2_000_000
 class Wanted:
     """What a quote must be for."""
 
-    spec_hash: str
-    time_limit_s: int
+    spec: JobSpec
     requester: Address
     max_price: int | None = None
     """In base units of the token."""
     node_id: str | None = None
+    token: TokenChoice = NETWORK_S_OWN
+    """Of our own settings: what we pay with, whatever the Oracle says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What a payment may be made of, and where its change goes: one address of a key."""
+
+    address: Address
+    utxos: tuple[Utxo, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,13 @@ class CheckedQuote:
     quote: Quote
     escrow: EscrowTerms
     network: Network
+    parts: tuple[PricePart, ...]
+    """The price as formulas, reckoned here; they sum up to the price."""
+
+    @property
+    def unit(self) -> Unit:
+        """What the price is shown in."""
+        return unit_of(self.network.token_name, self.network.token_decimals)
 
 
 def check_quote(
@@ -70,10 +95,10 @@ def check_quote(
     `slot` is the ledger's present one. Raises VerificationError; its code names the rule.
     """
     request = quote.request
-    network = known_network(info)
+    network = known_network(info, wanted.token)
     for holds, code, why in (
         *_identity_rules(request, wanted, info),
-        *_price_rules(quote, wanted),
+        *_price_rules(quote, wanted, unit_of(network.token_name, network.token_decimals)),
         *_time_rules(quote, wanted, slot, now_s),
     ):
         if not holds:
@@ -84,49 +109,24 @@ def check_quote(
             "wrong_escrow_address",
             "cannot accept the quote: its request commits to another escrow address",
         )
-    return CheckedQuote(quote, escrow, network)
+    return CheckedQuote(quote, escrow, network, _parts(quote, wanted))
 
 
-def known_network(info: OracleInfo) -> Network:
-    """Return the Oracle's network, with its token; raises VerificationError if it contradicts ours.
-
-    Only the development network's token policy may be of the Oracle's making.
-    """
-    network = NETWORKS.get(info.network)
-    token = AssetId(bytes.fromhex(info.token_policy), bytes.fromhex(info.token_name))
-    if network is None or (network.magic, network.network_id) != (
-        info.network_magic,
-        info.network_id,
-    ):
-        raise VerificationError(
-            "wrong_network", f"cannot use this Oracle: its network {info.network!r:.40} is unknown"
-        )
-    if (network.token_policy or token.policy, network.token_name) != (token.policy, token.name):
-        raise VerificationError(
-            "wrong_token", f"cannot use this Oracle: {token} is not what {network.name} pays with"
-        )
-    return replace(network, token_policy=token.policy)
-
-
-def sign_submission(
-    checked: CheckedQuote,
-    key: PaymentKey,
-    address: Address,
-    utxos: tuple[Utxo, ...],
-    ledger: Terms,
+def build_submission(
+    checked: CheckedQuote, wallet: Wallet, funds: Funds, ledger: Terms
 ) -> JobSubmission:
-    """Sign the request (CIP-8) and its payment, and read the payment as the Oracle will.
+    """Sign the request (CIP-8) and build its payment, which still lacks its signature.
 
-    Raises CapacityError when the wallet holds too little, and VerificationError when the fee
-    would be out of all proportion.
+    Raises CapacityError when the funds are too little, and VerificationError when the fee would
+    be out of all proportion.
     """
     quote, request = checked.quote, checked.quote.request
     text = strict.encode(request).decode()
-    signed = sign_message(key, address, signing_payload(text))
+    signed = sign_message(wallet.key, wallet.address, signing_payload(text))
     unsigned = build_payment(
         PaymentPlan(
-            utxos=utxos,
-            change_address=address,
+            utxos=funds.utxos,
+            change_address=funds.address,
             escrow=checked.escrow,
             asset=checked.network.asset,
             price=request.price,
@@ -136,15 +136,23 @@ def sign_submission(
             params=ledger.fees,
         )
     )
-    payment = sign(_fair(unsigned).raw, key)
-    check_payment(payment, payment_terms(checked))
     return JobSubmission(
         quote_id=quote.quote_id,
         request=text,
         cose_sign1=signed.cose_sign1.hex(),
         cose_key=signed.cose_key.hex(),
-        payment_tx=payment.hex(),
+        payment_tx=fair(unsigned).raw.hex(),
     )
+
+
+def sign_submission(
+    checked: CheckedQuote, wallet: Wallet, funds: Funds, ledger: Terms
+) -> JobSubmission:
+    """Build a submission, sign its payment, and read that as the Oracle will; raises as above."""
+    built = build_submission(checked, wallet, funds, ledger)
+    payment = sign(bytes.fromhex(built.payment_tx), wallet.key)
+    check_payment(payment, payment_terms(checked))
+    return replace(built, payment_tx=payment.hex())
 
 
 def payment_terms(checked: CheckedQuote) -> PaymentTerms:
@@ -160,7 +168,8 @@ def payment_terms(checked: CheckedQuote) -> PaymentTerms:
     )
 
 
-def _fair(unsigned: UnsignedTransaction) -> UnsignedTransaction:
+def fair(unsigned: UnsignedTransaction) -> UnsignedTransaction:
+    """Return the transaction; raises VerificationError when its fee is out of all proportion."""
     if unsigned.fee > PAYMENT_FEE_MAX_LOVELACE:
         raise VerificationError(
             "fee_too_high",
@@ -176,7 +185,7 @@ Rule = tuple[bool, str, str]
 
 def _identity_rules(request: JobRequest, wanted: Wanted, info: OracleInfo) -> tuple[Rule, ...]:
     return (
-        (request.spec_hash == wanted.spec_hash, "wrong_spec", "it is for another job spec"),
+        (request.spec_hash == wanted.spec.digest, "wrong_spec", "it is for another job spec"),
         (
             request.requester == wanted.requester.bech32,
             "wrong_requester",
@@ -206,13 +215,15 @@ def _identity_rules(request: JobRequest, wanted: Wanted, info: OracleInfo) -> tu
     )
 
 
-def _price_rules(quote: Quote, wanted: Wanted) -> tuple[Rule, ...]:
-    price, limit = quote.request.price, wanted.max_price
+def _price_rules(quote: Quote, wanted: Wanted, unit: Unit) -> tuple[Rule, ...]:
+    price, limit, told = quote.request.price, wanted.max_price, quote.price_list
     return (
+        (told is not None, "no_rates", "it does not tell the rates that its price comes from"),
         (
-            limit is None or price <= limit,
-            "price_above_limit",
-            f"its price is {price} base units, the limit is {limit}",
+            told is None
+            or quote.lines == price_lines(told, wanted.spec.resources, wanted.spec.time_limit_s),
+            "wrong_lines",
+            "its lines do not follow from the job and its rates",
         ),
         (
             sum(line.amount for line in quote.lines) == price,
@@ -220,15 +231,28 @@ def _price_rules(quote: Quote, wanted: Wanted) -> tuple[Rule, ...]:
             "its lines do not add up to its price",
         ),
         (
+            limit is None or price <= limit,
+            "price_above_limit",
+            f"its price is {unit.show(price)}, the limit is {unit.show(limit or 0)}",
+        ),
+        (
             quote.escrow_lovelace <= ESCROW_LOVELACE_MAX,
             "escrow_ada_too_high",
-            f"it asks for {quote.escrow_lovelace} lovelace, at most {ESCROW_LOVELACE_MAX} are paid",
+            f"it asks for {ADA.show(quote.escrow_lovelace)}, at most "
+            f"{ADA.show(ESCROW_LOVELACE_MAX)} are paid",
         ),
     )
 
 
+def _parts(quote: Quote, wanted: Wanted) -> tuple[PricePart, ...]:
+    """Return the price as formulas; nothing for a quote without rates, which is refused before."""
+    if quote.price_list is None:
+        return ()
+    return price_parts(quote.price_list, wanted.spec.resources, wanted.spec.time_limit_s)
+
+
 def _time_rules(quote: Quote, wanted: Wanted, slot: int, now_s: float) -> tuple[Rule, ...]:
-    earliest = slot + wanted.time_limit_s
+    earliest = slot + wanted.spec.time_limit_s
     deadline = quote.request.deadline_slot
     return (
         (

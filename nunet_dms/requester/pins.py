@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from nunet_dms.cardano.known_network import known_network
+from nunet_dms.cardano.network import NETWORK_S_OWN, TokenChoice
 from nunet_dms.errors import VerificationError
 from nunet_dms.oracle_http import OracleHttp
 from nunet_dms.protocol import strict
@@ -41,15 +43,21 @@ class PinnedOracle:
 
 
 def meet_oracle(
-    http: OracleHttp, folder: Path, *, trust: Callable[[str], None] | None = None
+    http: OracleHttp,
+    folder: Path,
+    *,
+    trust: Callable[[str], None] | None = None,
+    token: TokenChoice = NETWORK_S_OWN,
 ) -> PinnedOracle:
     """Ask an Oracle who it is and hold it to what `folder` records; the first time, record it.
 
-    `trust` is told the fingerprint of a new Oracle before it is recorded, and may raise. Raises
-    VerificationError (code `oracle_changed`) when keys, network or token have changed, and
+    `trust` is told the fingerprint of a new Oracle before it is recorded, and may raise; `token`
+    is our settings' word on what we pay with. Raises VerificationError when network or token are
+    not ours, or (code `oracle_changed`) when keys, network or token have changed, and
     OracleUnreachableError.
     """
     info = http.call("GET", "/v1/oracle", None, OracleInfo, public=True)
+    known_network(info, token)
     seen = OraclePin(
         url=http.base_url,
         ticket_key=info.ticket_key,
@@ -74,6 +82,12 @@ def meet_oracle(
             hint=f"if its operator confirms the new fingerprint, remove {path}",
         )
     return PinnedOracle(info, fingerprint, is_first_contact=known is None)
+
+
+def recorded_pins(folder: Path) -> tuple[OraclePin, ...]:
+    """Return every Oracle that was met from here; raises MalformedError for a broken record."""
+    found = (_recorded(path) for path in sorted(folder.glob("oracle-*.json")))
+    return tuple(pin for pin in found if pin is not None)
 
 
 def _recorded(path: Path) -> OraclePin | None:

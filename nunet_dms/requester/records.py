@@ -12,9 +12,10 @@ from pathlib import Path
 
 from nunet_dms.errors import ConfigError, UsageError
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.bounds import Hex16, ShortText, UnixSeconds
+from nunet_dms.protocol.bounds import AddressText, Hex16, ShortText, UnixSeconds
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.quote import JobRequest, Quote
+from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import JobSubmission
 from nunet_dms.wholefile import write_whole
 
@@ -37,6 +38,10 @@ class SubmissionRecord:
     quote: Quote
     submission: JobSubmission
     submitted: bool = False
+    unsigned: bool = False
+    """Whether the payment still lacks its signature, which another wallet is to give."""
+    pay_from: AddressText | None = None
+    """Whose tokens pay, where they are not the wallet's own."""
 
     @property
     def request(self) -> JobRequest:
@@ -54,10 +59,18 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.receipts_folder = folder / "receipts"
+        """Every receipt that was fetched, a file each, to be verified without the Oracle."""
 
     def save(self, record: SubmissionRecord) -> None:
         """Write or replace a record, synced to the disk; raises ConfigError if that fails."""
         write_private(self.folder / f"{record.job_id}.json", strict.encode(record))
+
+    def keep_receipt(self, job_id: str, sealed: Sealed) -> Path:
+        """Write a job's receipt beside the records, and return its file; raises ConfigError."""
+        path = self.receipts_folder / f"{job_id}.json"
+        write_private(path, strict.encode(sealed))
+        return path
 
     def find(self, prefix: str) -> SubmissionRecord | None:
         """Return the one record whose job id begins so, None if there is none.

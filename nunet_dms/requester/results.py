@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nunet_dms.errors import UsageError, VerificationError
-from nunet_dms.protocol.job import FileEntry, Manifest
+from nunet_dms.protocol.job import FileEntry, JobSpec, Manifest
 
 FOLDER_MODE = 0o755
 FILE_MODE = 0o644
@@ -28,6 +28,16 @@ NEW_FILE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEX
 
 Fetch = Callable[[FileEntry, BinaryIO], object]
 """Writes a file's content; raises what it likes, nothing is left then."""
+
+
+def check_fits(manifest: Manifest, spec: JobSpec) -> None:
+    """Raise VerificationError for results beyond what the job's own disk could hold."""
+    limit = spec.resources.disk_mb * 1024 * 1024
+    if manifest.total_bytes > limit:
+        raise VerificationError(
+            "results_too_large",
+            f"cannot fetch {manifest.total_bytes} bytes of results: the job's disk holds {limit}",
+        )
 
 
 def save_results(manifest: Manifest, fetch: Fetch, folder: Path, *, force: bool = False) -> None:

@@ -22,8 +22,9 @@ from nunet_dms.errors import (
     UsageError,
     VerificationError,
 )
+from nunet_dms.http_exchange import IDLE_SESSIONS_MAX
 from nunet_dms.oracle_http import LOGIN_DOMAIN, NodeProof, OracleHttp, WalletProof
-from nunet_dms.oracle_transport import ERROR_MAX_BYTES, IDLE_SESSIONS_MAX, JSON_MAX_BYTES
+from nunet_dms.oracle_transport import ERROR_MAX_BYTES, JSON_MAX_BYTES
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done, Empty, Health
 from nunet_dms.protocol.keys import SigningKey, is_signed_by, node_id_of

@@ -2,179 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from nunet_dms.cli.main import main
 from nunet_dms.protocol.report import Reason
-from tests.contract.oracle.oracle_world import IMAGE, ManualClock, Node, World, running
-
-LOG = b"epoch 1\nepoch 2\n"
-RESULT = b'{"accuracy": 97}\n'
-JOB_TOML = f"""
-image = "{IMAGE}"
-command = ["python", "/nunet/in/job.py"]
-time_limit_s = 100
-inputs = ["job.py"]
-[resources]
-cpu_mhz = 1000
-ram_mb = 500
-disk_mb = 1
-"""
-
-
-class Shell:
-    """Types `nunet` commands in one home."""
-
-    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
-        self._capfd = capfd
-
-    def nunet(self, *words: str) -> tuple[int, str, str]:
-        """Run a command: exit code, stdout, stderr."""
-        self._capfd.readouterr()
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["nunet", *words])
-            try:
-                main()
-                code = 0
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        out, err = self._capfd.readouterr()
-        return code, out, err
-
-    def facts(self, *words: str) -> dict[str, object]:
-        """Run a command that must succeed and return its JSON."""
-        code, out, err = self.nunet(*words, "--json")
-        assert code == 0, err
-        found: dict[str, object] = json.loads(out.splitlines()[-1])
-        return found
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A running Oracle whose clock starts where this machine's is: the commands use that one."""
-    clock = ManualClock()
-    clock.now_s = time.time()
-    with running(tmp_path / "oracle", clock) as found:
-        yield found
-
-
-@pytest.fixture
-def node(world: World) -> Node:
-    """A registered node that takes jobs."""
-    return Node(world).online()
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Shell:
-    """A home without a wallet, and no Oracle named."""
-    monkeypatch.setenv("NUNET_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("NUNET_ORACLE", raising=False)
-    return Shell(capfd)
-
-
-@pytest.fixture
-def funded(world: World, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """A home with a wallet that holds mNTX at the Oracle that $NUNET_ORACLE names."""
-    monkeypatch.setenv("NUNET_ORACLE", world.url)
-    shell.facts("wallet", "new")
-    shell.facts("wallet", "faucet")
-    world.step(1)
-    return shell
-
-
-@pytest.fixture
-def job_file(tmp_path: Path) -> str:
-    """A job with one input."""
-    (tmp_path / "job.py").write_bytes(b"print('hello')\n")
-    (tmp_path / "job.toml").write_text(JOB_TOML)
-    return str(tmp_path / "job.toml")
-
-
-def run_job(world: World, node: Node, job_id: str, reason: Reason = Reason.SUCCEEDED) -> None:
-    """Play the node: take the job, send log, results and report, sign the payout."""
-    ticket_id = node.take(job_id)
-    node.http.put_log(job_id, 0, LOG)
-    results = node.put_results(job_id, {"out/metrics.json": RESULT})
-    world.step(50)
-    report = node.report(
-        job_id,
-        ticket_id,
-        reason=reason,
-        exit_code=0 if reason is Reason.SUCCEEDED else 3,
-        log_bytes=len(LOG),
-        log_sha256=hashlib.sha256(LOG).hexdigest(),
-        results_hash=results.digest,
-    )
-    node.send_report(report)
-    world.step(1)
-    (settlement,) = node.poll().settlements
-    node.cosign(settlement)
-    world.step(1)
-
-
-@contextmanager
-def in_background(world: World, node: Node, reason: Reason) -> Iterator[None]:
-    """Run the next job that is paid for, while the test's own thread follows it."""
-    stop, failed = threading.Event(), []
-
-    def play() -> None:
-        try:
-            while not stop.wait(0.05):
-                world.step(1)
-                with world.oracle.store.reading() as db:  # a payment may need one more step
-                    offered = "SELECT job_id FROM jobs WHERE state = 'offered'"
-                    waiting = [row.job_id for row in db.exec_driver_sql(offered)]
-                if waiting:
-                    run_job(world, node, waiting[0], reason)
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised again in the test's own thread
-            failed.append(error)
-
-    thread = threading.Thread(target=play)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    for error in failed:
-        raise error
-
-
-def test_a_wallet_is_made_once_and_never_shows_its_key(shell: Shell, tmp_path: Path) -> None:
-    made = shell.facts("wallet", "new", "lab")
-    assert made["schema"] == "nunet.wallet/1"
-    path = tmp_path / "home" / "state" / "wallets" / "lab.skey"
-    assert made["file"] == str(path)
-    assert path.stat().st_mode & 0o777 == 0o600
-    secret = json.loads(path.read_text())["cborHex"][4:]
-    code, out, err = shell.nunet("wallet", "show", "lab")
-    assert code == 0
-    assert str(made["address"]) in out
-    assert secret not in out + err + json.dumps(made)
-    code, _, err = shell.nunet("wallet", "new", "lab")
-    assert code == 2
-    assert "it exists and is kept" in err
-    assert json.loads(path.read_text())["cborHex"][4:] == secret
-
-
-@pytest.mark.parametrize("name", ["../lab", "a b", "", "x" * 65, ".hidden"])
-def test_a_wallets_name_is_a_plain_word(shell: Shell, tmp_path: Path, name: str) -> None:
-    code, _, err = shell.nunet("wallet", "new", name)
-    assert code == 2
-    assert "cannot use wallet name" in err
-    assert not list(tmp_path.rglob("*.skey"))
+from tests.contract.conftest import LOG, RESULT, Shell, in_background, run_job
+from tests.contract.oracle.oracle_world import Node, World
 
 
 def test_a_wallet_that_is_not_there_is_answered_with_how_to_make_it(shell: Shell) -> None:
@@ -187,7 +22,7 @@ def test_no_oracle_at_the_default_address_exits_6(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NUNET_ORACLE", "http://127.0.0.1:1")
-    shell.facts("wallet", "new")
+    shell.plain_wallet()
     code, out, err = shell.nunet("wallet", "balance", "--json")
     assert (code, out) == (6, "")
     assert "cannot reach the Oracle at http://127.0.0.1:1" in err
@@ -221,9 +56,14 @@ def test_a_quote_shows_its_lines_and_pays_nothing(
 ) -> None:
     code, out, _ = funded.nunet("request", "quote", job_file)
     assert code == 0
-    assert out.splitlines()[0].startswith("CPU 1000 MHz for 100 s")
-    assert any(line.startswith("at most") for line in out.splitlines())
+    assert out.splitlines() == [
+        "CPU 1000 MHz x 100 s at 3.6 mNTX per GHz-hour  0.1 mNTX",
+        "RAM 500 MB x 100 s at 0 mNTX per GB-hour       0 mNTX",
+        "at most                                        0.1 mNTX; what does not run comes back",
+        "deposit                                        3 ADA, back with the settlement, less fees",
+    ]
     facts = funded.facts("request", "quote", job_file)
+    assert (facts["price"], facts["token"], facts["token_decimals"]) == (100_000, "mNTX", 6)
     assert (facts["schema"], facts["node_id"]) == ("nunet.quote/1", node.node_id)
     assert world.rows()["jobs"] == 0
     world.step(1)
@@ -234,10 +74,19 @@ def test_a_quote_shows_its_lines_and_pays_nothing(
 def test_a_price_above_the_limit_is_refused_with_exit_7(
     funded: Shell, world: World, job_file: str
 ) -> None:
-    code, _, err = funded.nunet("request", "submit", job_file, "--max-price", "1")
+    code, _, err = funded.nunet("request", "submit", job_file, "--max-price", "0.099999")
     assert code == 7
-    assert "your limit is 1" in err
+    assert "the best price is 0.1 mNTX, your limit is 0.099999 mNTX" in err
     assert world.rows()["jobs"] == 0
+    assert funded.facts("request", "submit", job_file, "--max-price", "0.1", "--yes")
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize("limit", ["0", "1e3", "-1", "0.0000001", "mNTX"])
+def test_a_limit_that_is_no_amount_exits_2(funded: Shell, job_file: str, limit: str) -> None:
+    code, _, err = funded.nunet("request", "quote", job_file, f"--max-price={limit}")
+    assert code == 2
+    assert "cannot use" in err
 
 
 def test_no_room_exits_8_naming_both_sides(funded: Shell, node: Node, job_file: str) -> None:
@@ -271,8 +120,9 @@ def test_submit_takes_a_job_file_or_a_job_to_resume(
 
 
 def test_a_job_from_submission_to_receipt(
-    funded: Shell, node: Node, world: World, job_file: str, tmp_path: Path
-) -> None:
+    funded: Shell, node: Node, world: World, job_file: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     job = funded.facts("request", "submit", job_file, "--yes")
     job_id = str(job["job_id"])
     assert (job["schema"], job["state"]) == ("nunet.request/1", "submitted")
@@ -291,6 +141,9 @@ def test_a_job_from_submission_to_receipt(
     code, out, _ = funded.nunet("request", "list")
     assert code == 0
     assert job_id[:12] in out.splitlines()[1]
+    assert out.splitlines()[1].split()[-6:] == ["0.1", "mNTX", "0.05", "mNTX", "0.05", "mNTX"]
+    code, out, _ = funded.nunet("request", "show", job_id)
+    assert "verdict    0.05 mNTX to the provider, 0.05 mNTX back to the requester" in out
 
     folder = tmp_path / "results"
     fetched = funded.facts("request", "results", job_id, "--to", str(folder))
@@ -309,6 +162,17 @@ def test_a_job_from_submission_to_receipt(
     assert kept["payment_tx_id"] == job["payment_tx_id"]
     assert json.loads(path.read_text())["public_key"] == world.oracle.keys.ticket.public
     assert funded.facts("wallet", "balance")["tokens"] == 1_000_000_000 - price // 2
+
+    monkeypatch.setenv("NUNET_ORACLE", "http://127.0.0.1:1")  # from here on nobody is asked
+    for what in (job_id[:8], str(path)):
+        found = funded.facts("receipt", "verify", what)
+        assert (found["holds"], found["oracle_key_checked"]) == (True, True)
+        shown = funded.facts("receipt", "show", what)
+        assert (shown["job_id"], shown["settlement_tx_id"]) == (job_id, kept["settlement_tx_id"])
+    path.write_text(path.read_text().replace("succeeded", "node_fault"))
+    code, out, _ = funded.nunet("receipt", "verify", str(path))
+    assert code == 7
+    assert "BROKEN at report: " in out
 
 
 @pytest.mark.parametrize(("reason", "expected"), [(Reason.SUCCEEDED, 0), (Reason.FAILED, 1)])

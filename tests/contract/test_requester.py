@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.cardano.network import TokenChoice
 from nunet_dms.errors import (
     CapacityError,
     OracleUnreachableError,
     RefusedError,
     VerificationError,
 )
+from nunet_dms.oracle.chain_config import ChainConfig, TokenConfig
 from nunet_dms.oracle_http import OracleHttp, WalletProof
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.job import JobSpec
@@ -350,3 +352,20 @@ def test_the_first_contact_tells_the_fingerprint_and_the_second_does_not(
         second = meet_oracle(http, tmp_path / "elsewhere", trust=told.append)
     assert told == [first.fingerprint]
     assert (first.is_first_contact, second.is_first_contact) == (True, False)
+
+
+def test_an_oracle_on_preprod_cannot_talk_a_requester_into_another_token(tmp_path: Path) -> None:
+    chain = ChainConfig(backend="koios", url="http://127.0.0.1:9")
+    token = TokenConfig(policy="ab" * 28)
+    own = TokenChoice(policy=b"\xab" * 28)
+    with (
+        running(
+            tmp_path / "o", ManualClock(), network="preprod", chain=chain, token=token
+        ) as oracle,
+        OracleHttp(oracle.url) as http,
+    ):
+        with pytest.raises(VerificationError) as caught:
+            meet_oracle(http, tmp_path / "requests")
+        assert caught.value.code == "wrong_token"
+        assert not (tmp_path / "requests").exists()
+        assert meet_oracle(http, tmp_path / "requests", token=own).is_first_contact

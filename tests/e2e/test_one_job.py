@@ -56,6 +56,19 @@ def test_a_job_that_fails_keeps_its_exit_code_log_and_results(stage: Stage) -> N
     assert (stage.folder / "failing" / "a").read_text() == "x"
 
 
+def test_both_sides_verify_the_receipt_and_the_provider_sees_what_it_earned(stage: Stage) -> None:
+    _, job, _ = stage.run(stage.job_file("receipted", "print('done')"), "receipted")
+    job_id = str(job["job_id"])
+    stage.wait_settled(job_id)
+    for home in (stage.provider, stage.requester):
+        found = home.nunet("receipt", "verify", job_id)
+        assert (found["holds"], found["oracle_key_checked"]) == (True, True)
+    earnings = stage.provider.nunet("earnings")
+    jobs = {each["job_id"]: each for each in earnings["jobs"]}  # type: ignore[attr-defined]
+    assert jobs[job_id]["paid"] == job["provider_amount"]
+    assert (earnings["token"], earnings["token_decimals"]) == ("mNTX", 6)
+
+
 def test_a_job_over_its_time_is_stopped_and_pays_all_of_it(stage: Stage) -> None:
     path = stage.job_file("slow", "import time; time.sleep(60)", time_limit_s=2)
     code, job, _ = stage.run(path, "slow")
@@ -123,7 +136,8 @@ def test_a_tampered_payment_never_becomes_a_job(stage: Stage) -> None:
     """A signed payment is changed on its way: exit code 7, no job, and no token has moved."""
     where = resolve(environ=stage.requester.environment)
     before = tokens_of(stage.requester, "default")
-    with requester(where, stage.url, "default") as us:
+    passphrase = stage.requester.passphrase_file
+    with requester(where, stage.url, "default", passphrase) as us:
         job = read_job(stage.job_file("tampered", "print(1)"))
         record = us.prepare(us.quote(job.spec), job.spec)
     tx = bytearray.fromhex(record.submission.payment_tx)

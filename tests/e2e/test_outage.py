@@ -10,7 +10,7 @@ import pytest
 
 from nunet_dms.demo.story import Home, is_settled, onboard, oracle_at, wait_until
 from nunet_dms.node.engine.python_image import build_python_image
-from tests.e2e.conftest import Stage
+from tests.e2e.conftest import Stage, quick_wallet
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
 
@@ -39,7 +39,7 @@ def test_a_job_outlives_its_oracle(tmp_path: Path, docker_client: docker.DockerC
     try:
         with oracle_at(oracle, listen):
             onboard(provider)
-            requester.nunet("wallet", "new")
+            quick_wallet(requester)
             requester.nunet("wallet", "faucet")
             wait_until("the faucet", lambda: requester.nunet("wallet", "balance")["tokens"])
             job_id = stage.submit(stage.job_file("outlives", PROGRAM))

@@ -17,8 +17,9 @@ from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.share import SHARE_MAX_PERCENT, SHARE_MIN_PERCENT
 from nunet_dms.node.engine.python_image import build_python_image
 from nunet_dms.paths import Paths, resolve
+from nunet_dms.protocol.job import Resources
 from nunet_dms.protocol.quote import PriceList, price_lines
-from tests.e2e.conftest import NUNET, Stage
+from tests.e2e.conftest import NUNET, Stage, quick_wallet
 
 pytestmark = [
     pytest.mark.docker,
@@ -40,7 +41,7 @@ def stage(
     with oracle_at(folder / "oracle") as url:
         provider, requester = Home(folder / "provider", url), Home(folder / "requester", url)
         try:
-            requester.nunet("wallet", "new")
+            quick_wallet(requester)
             requester.nunet("wallet", "faucet")
             wait_until("the faucet", lambda: requester.nunet("wallet", "balance")["tokens"])
             image = build_python_image(docker_client)
@@ -145,7 +146,7 @@ def test_a_request_that_does_not_fit_is_told_with_what_it_would_have_paid(stage:
     assert done.returncode == 8
     price = stage.provider.nunet("config", "show")["price"]
     assert isinstance(price, dict)
-    lines = price_lines(PriceList(**price), CPU_MHZ + 1, 64, 60)
+    lines = price_lines(PriceList(**price), Resources(cpu_mhz=CPU_MHZ + 1, ram_mb=64), 60)
     expected = {"reason": "cpu", "count": 1, "would_pay": sum(line.amount for line in lines)}
     wait_until("the ledger", lambda: expected in list(status(stage)["missed"]))  # type: ignore[call-overload]
     assert where.config_file.exists()

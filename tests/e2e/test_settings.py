@@ -9,6 +9,7 @@ import pytest
 from nunet_dms.demo.story import wait_until
 from nunet_dms.node.lock import holder
 from nunet_dms.paths import resolve
+from nunet_dms.protocol.job import Resources
 from nunet_dms.protocol.quote import PriceList, price_lines
 from tests.e2e.conftest import Stage
 
@@ -62,7 +63,8 @@ def _price(stage: Stage) -> PriceList:
 
 
 def _total(price: PriceList) -> int:
-    return sum(line.amount for line in price_lines(price, CPU_MHZ, RAM_MB, TIME_LIMIT_S))
+    wanted = Resources(cpu_mhz=CPU_MHZ, ram_mb=RAM_MB)
+    return sum(line.amount for line in price_lines(price, wanted, TIME_LIMIT_S))
 
 
 def _quoted(stage: Stage) -> object:

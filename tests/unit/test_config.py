@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nunet_dms import config
+from nunet_dms.cardano.network import TokenChoice
 from nunet_dms.config import (
     AvailabilityConfig,
     CapacityConfig,
@@ -136,6 +137,14 @@ hours = "always"
 pause_above_percent = 0
 # Whether to take jobs while on battery.
 on_battery = false
+
+[token] # Another token than the network's own: then no Oracle may name any other
+# Policy id of the token (hex). Empty: the network's own.
+policy = ""
+# Its name in hex, 6d4e5458 is mNTX. Empty: the network's own.
+name = ""
+# Its decimals. -1: the network's own.
+decimals = -1
 """
 
 
@@ -299,3 +308,29 @@ def test_a_folder_in_the_file_s_place_is_a_config_error(tmp_path: Path) -> None:
     (tmp_path / "config.toml").mkdir()
     with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
         config.load(tmp_path / "config.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('policy = "ab"', "[token] policy must be empty, or 28 bytes as lower-case hex"),
+        ('name = "mNTX"', "[token] name must be empty, or up to 32 bytes as lower-case hex"),
+        ("decimals = 20", "[token] decimals must be from -1 to 19, not 20"),
+        ("decimal = 2", "[token] decimal is unknown (did you mean decimals?)"),
+    ],
+)
+def test_a_wrong_token_is_named(tmp_path: Path, line: str, why: str) -> None:
+    path = written(tmp_path, f"{GOOD}[token]\n{line}\n")
+    for load in (config.load, config.load_token):
+        with pytest.raises(ConfigError) as caught:
+            load(path)
+        assert why in str(caught.value)
+
+
+def test_a_requester_s_file_need_hold_nothing_but_the_token(tmp_path: Path) -> None:
+    assert config.load_token(tmp_path / "none.toml").choice == TokenChoice()
+    assert config.load_token(written(tmp_path, GOOD)).choice == TokenChoice()
+    text = f"[token]\npolicy = '{'ab' * 28}'\nname = '6d4e5458'\ndecimals = 0\n"
+    found = config.load_token(written(tmp_path, text)).choice
+    assert found == TokenChoice(policy=b"\xab" * 28, name=b"mNTX", decimals=0)
+    assert config.load_oracle(tmp_path / "config.toml") == OracleConfig()

@@ -2,6 +2,10 @@
 
 A backend is believed about four things only: where a transaction is, whether it passed phase 2,
 what is spent, and where the tip is. The bytes it returns are read and checked by ourselves.
+Whatever it is asked, a backend that does not answer, or answers nonsense, is an UnreachableError:
+it says nothing about the chain. Two answers may be of different blocks, and behind one address of
+a public backend stand several nodes: whoever finds an output spent, but not yet the transaction
+that spent it, must not conclude that it was another one before asking again, some blocks later.
 """
 
 from __future__ import annotations
@@ -33,6 +37,15 @@ class ChainTransaction:
     block_hash: bytes
     valid: bool
     """Whether its Plutus scripts passed (phase 2); an invalid one pays nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """What a backend says of its network."""
+
+    magic: int
+    system_start_s: int
+    """Unix seconds of slot 0."""
 
 
 class ChainBackend(Protocol):
@@ -71,4 +84,19 @@ class ChainBackend(Protocol):
 
         Raises RefusedError, whose code is a LedgerRule where the backend says which rule.
         """
+        ...
+
+
+class RemoteChain(ChainBackend, Protocol):
+    """A chain that somebody else has: it answers for a network, and over connections."""
+
+    def check_network(self) -> Genesis:
+        """Return what it says of its network, once that is the one we are set to.
+
+        Raises VerificationError `wrong_network` for another.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close connections and files."""
         ...

@@ -319,9 +319,9 @@ def cosignature(raw: bytes, key: PaymentKey) -> Cosignature:
 
 
 @contextmanager
-def running(folder: Path, clock: ManualClock) -> Iterator[World]:
+def running(folder: Path, clock: ManualClock, **settings: object) -> Iterator[World]:
     """Serve the Oracle in `folder` from a thread; made first if it is not there."""
-    config = OracleConfig(folder=folder, port=0)
+    config = OracleConfig(folder=folder, port=0, **settings)  # type: ignore[arg-type]
     if not config.file.exists():
         init(config)
     oracle = open_oracle(config, clock)

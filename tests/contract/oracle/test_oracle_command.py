@@ -83,7 +83,7 @@ def test_what_was_made_is_told_to_scripts(tmp_path: Path) -> None:
     ("change", "said"),
     [
         (("production = false", "production = true"), "its tokens have no value"),
-        (('network = "devnet"', 'network = "preprod"'), "development ledger only"),
+        (('network = "devnet"', 'network = "preprod"'), "has no preprod"),
         (("127.0.0.1:0", "256.0.0.1:1"), "cannot listen on"),
         (("block_interval_s", "block_intervall_s"), "block_intervall_s is unknown"),
     ],

@@ -202,7 +202,7 @@ def test_leases_start_anew_when_the_oracle_was_down(tmp_path: Path) -> None:
         requester.http = again.client(None)
         assert again.rows()["events"] == 3  # submitted, offered, running: not lost
         again.step(601)
-        assert again.rows()["events"] == 5  # reported, settling
+        assert again.rows()["events"] == 6  # reported, decided, settling
 
 
 @pytest.mark.parametrize("when", ["submitted", "offered"])

@@ -69,6 +69,7 @@ BROKEN = [
     "f814",  # false in two bytes
     "f90000",  # a float
     "e0",
+    "a1f501",  # true for a key
 ]
 
 
@@ -127,11 +128,11 @@ def test_what_the_ledger_has_not_is_not_encoded(value: object) -> None:
 VALUES = st.recursive(
     st.integers(-(2**64), 2**64 - 1) | st.binary() | st.text() | st.booleans() | st.none(),
     lambda inner: st.lists(inner).map(tuple) | st.dictionaries(st.binary() | st.text(), inner),
-    max_leaves=20,
+    max_leaves=10,
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_back(value: object) -> None:
     assert decode(encode(value)) == value

@@ -59,29 +59,38 @@ def forged(
     )
 
 
-@pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        (forged(signer=ORACLE), MessageRefusal.WRONG_KEY),
-        (forged(header={"address": ORACLE.address(0).raw}), MessageRefusal.WRONG_ADDRESS),
-        (forged(header={"address": REQUESTER.address(1).raw}), MessageRefusal.WRONG_ADDRESS),
-        (forged(header={"address": None}), MessageRefusal.WRONG_ADDRESS),
-        (forged(header={1: -7}), MessageRefusal.WRONG_ALGORITHM),
-        (forged(header={1: None}), MessageRefusal.WRONG_ALGORITHM),
-        (forged(key={1: 2}), MessageRefusal.WRONG_KEY_TYPE),
-        (forged(key={3: -7}), MessageRefusal.WRONG_KEY_TYPE),
-        (forged(key={-1: 4}), MessageRefusal.WRONG_KEY_TYPE),
-        (forged(key={-2: b"short"}), MessageRefusal.WRONG_KEY_TYPE),
-        (forged(key={-2: 5}), MessageRefusal.WRONG_KEY_TYPE),
-        (forged(key={-2: ORACLE.public}), MessageRefusal.WRONG_KEY),
-        (forged(unprotected={"hashed": True}), MessageRefusal.HASHED_PAYLOAD),
-        (forged(unprotected={"hashed": 1}), MessageRefusal.HASHED_PAYLOAD),
-    ],
-)
+OTHER_PAYLOAD = SignedMessage(SIGNED.cose_sign1.replace(PAYLOAD, PAYLOAD[::-1]), SIGNED.cose_key)
+FORGERIES = [
+    (SignedMessage(SIGNED.cose_sign1 + b"\x00", SIGNED.cose_key), MessageRefusal.MALFORMED),
+    (OTHER_PAYLOAD, MessageRefusal.BAD_SIGNATURE),
+    (forged(signer=ORACLE), MessageRefusal.WRONG_KEY),
+    (forged(header={"address": ORACLE.address(0).raw}), MessageRefusal.WRONG_ADDRESS),
+    (forged(header={"address": REQUESTER.address(1).raw}), MessageRefusal.WRONG_ADDRESS),
+    (forged(header={"address": None}), MessageRefusal.WRONG_ADDRESS),
+    (forged(header={1: -7}), MessageRefusal.WRONG_ALGORITHM),
+    (forged(header={1: None}), MessageRefusal.WRONG_ALGORITHM),
+    (forged(key={1: 2}), MessageRefusal.WRONG_KEY_TYPE),
+    (forged(key={1: True}), MessageRefusal.WRONG_KEY_TYPE),  # Python takes it for 1
+    (forged(key={3: -7}), MessageRefusal.WRONG_KEY_TYPE),
+    (forged(key={-1: 4}), MessageRefusal.WRONG_KEY_TYPE),
+    (forged(key={-2: b"short"}), MessageRefusal.WRONG_KEY_TYPE),
+    (forged(key={-2: 5}), MessageRefusal.WRONG_KEY_TYPE),
+    (forged(key={-2: ORACLE.public}), MessageRefusal.WRONG_KEY),
+    (forged(unprotected={"hashed": True}), MessageRefusal.HASHED_PAYLOAD),
+    (forged(unprotected={"hashed": 1}), MessageRefusal.HASHED_PAYLOAD),
+    (forged(unprotected={"hashed": None}), MessageRefusal.HASHED_PAYLOAD),
+]
+
+
+def test_every_refusal_of_a_message_is_provoked() -> None:
+    assert {code for _, code in FORGERIES} == {*MessageRefusal}
+
+
+@pytest.mark.parametrize(("message", "code"), FORGERIES)
 def test_a_forgery_is_refused_with_its_own_code(
     message: SignedMessage, code: MessageRefusal
 ) -> None:
-    """The first is the known one: the attacker's key under the victim's address."""
+    """The first of a key is the known one: the attacker's under the victim's address."""
     with pytest.raises(VerificationError) as caught:
         verify_message(message, ADDRESS)
     assert caught.value.code == code.value

@@ -186,3 +186,9 @@ def test_a_mutated_script_is_read_or_malformed(bit: int, tail: bytes) -> None:
     mutated = bytearray(ESCROW.script + tail)
     mutated[bit // 8] ^= 1 << bit % 8
     assert refusal_of(evaluate, bytes(mutated), NOBODY, None, None) in (None, "malformed")
+
+
+@pytest.mark.parametrize("length", [0, 27, 29, 32])
+def test_a_script_names_keys_by_hashes_of_28_bytes(length: int) -> None:
+    with pytest.raises(MalformedError):
+        signature(bytes(length))

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import pytest
 
-from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
+from nunet_dms.cardano import hd
+from nunet_dms.cardano.keys import (
+    EXTENDED_TYPE,
+    PaymentKey,
+    read_key_file,
+    read_signer_file,
+    write_key_file,
+)
 from nunet_dms.errors import ConfigError
+from nunet_dms.protocol.secretfile import write_secret
 
 SEED = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 PUBLIC = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
@@ -127,3 +136,38 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe", 0o600)
     with pytest.raises(ConfigError, match="plain file"):
         read_key_file(tmp_path / "pipe")
+
+
+EXTENDED = hd.master_key(bytes(32)).at(hd.PAYMENT_PATH)
+
+
+def extended_envelope(tail: bytes) -> str:
+    """Return cardano-cli's envelope of an extended key, with that end."""
+    content = EXTENDED.secret + tail
+    return json.dumps({"type": EXTENDED_TYPE, "description": "", "cborHex": "5880" + content.hex()})
+
+
+def test_a_key_file_of_either_kind_is_read(tmp_path: Path) -> None:
+    plain, extended = tmp_path / "plain.skey", tmp_path / "extended.skey"
+    write_key_file(plain, PaymentKey.from_seed(SEED))
+    write_secret(extended, extended_envelope(EXTENDED.key.public + EXTENDED.chain_code).encode())
+    assert read_signer_file(plain) == PaymentKey.from_seed(SEED)
+    assert read_signer_file(extended) == EXTENDED.key
+
+
+@pytest.mark.parametrize(
+    "tail", [bytes(64), b"", EXTENDED.key.public], ids=["foreign public key", "short", "no chain"]
+)
+def test_an_extended_key_file_that_contradicts_itself_is_refused(
+    tmp_path: Path, tail: bytes
+) -> None:
+    path = tmp_path / "extended.skey"
+    write_secret(path, extended_envelope(tail).encode())
+    with pytest.raises(ConfigError, match="holds no") as caught:
+        read_signer_file(path)
+    assert EXTENDED.secret.hex()[:8] not in str(caught.value)
+
+
+def test_a_payment_key_is_not_pickled() -> None:
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(PaymentKey.from_seed(SEED))

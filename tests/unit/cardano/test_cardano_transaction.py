@@ -15,10 +15,7 @@ from cardano_world import (
     PRICE,
     REQUESTER,
     altered,
-    refusal_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from nunet_dms.cardano.cbor import Encoded, Tag, decode, encode
 from nunet_dms.cardano.hashes import blake2b_256
@@ -423,25 +420,3 @@ def _signed_by(witness: Witness) -> Transaction:
 
 def test_a_reference_is_written_as_cardano_cli_does() -> None:
     assert str(TxInput(b"\x00" * 32, 3)) == "00" * 32 + "#3"
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Return the payment with some bytes replaced, cut out or put in."""
-    raw = bytearray(PAID)
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(raw)))
-        end = min(len(raw), start + draw(st.integers(0, 8)))
-        raw[start:end] = draw(st.binary(max_size=8))
-    return bytes(raw)
-
-
-@settings(max_examples=600, deadline=None)
-@given(mutated() | st.binary(max_size=200))
-def test_nothing_but_malformed_escapes_the_reader(raw: bytes) -> None:
-    code = refusal_of(read_transaction, raw)
-    assert code in (None, "malformed")
-    if code is None:
-        read = read_transaction(raw)
-        assert read.tx_id == blake2b_256(read.body)
-        read.invalid_witnesses()

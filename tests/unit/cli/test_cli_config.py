@@ -58,6 +58,12 @@ availability.hours = always
 availability.pause_above_percent = 0
 # Whether to take jobs while on battery.
 availability.on_battery = false
+# Policy id of the token (hex). Empty: the network's own.
+token.policy = ""
+# Its name in hex, 6d4e5458 is mNTX. Empty: the network's own.
+token.name = ""
+# Its decimals. -1: the network's own.
+token.decimals = -1
 """
 CPU_BOUNDS = (
     "it must be from 1000 to 9000, which is 10 % to 90 % of this machine's"
@@ -89,6 +95,7 @@ def test_show_json_is_nested_by_section(nunet: Nunet, onboarded: Paths) -> None:
             "per_gpu_hour": 10_000_000,
         },
         "availability": {"hours": "always", "pause_above_percent": 0, "on_battery": False},
+        "token": {"policy": "", "name": "", "decimals": -1},
     }
 
 

@@ -173,6 +173,7 @@ def test_the_scope_option_reaches_the_command_and_its_children(
         ["status"],
         ["status", "--check"],
         ["jobs"],
+        ["earnings"],
         ["config", "show"],
         ["config", "get", "capacity.cpu_mhz"],
         ["resource-config"],

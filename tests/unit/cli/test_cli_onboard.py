@@ -13,6 +13,7 @@ from cli_world import Said, admit
 from nunet_dms import config
 from nunet_dms.cardano.address import parse_address, script_address
 from nunet_dms.cardano.keys import PaymentKey, read_key_file
+from nunet_dms.cardano.network import MAINNET, PREPROD, Network
 from nunet_dms.cli import onboard
 from nunet_dms.cli.worker import Started, Stopped
 from nunet_dms.errors import EngineUnreachableError
@@ -30,7 +31,9 @@ from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import SigningKey, fingerprint_of, read_signing_key
 from nunet_dms.provider import onboarding
-from nunet_dms.provider.first_contact import Contact
+from nunet_dms.provider.first_contact import Contact, first_price
+from nunet_dms.requester.vault import Cost, Secret
+from nunet_dms.requester.wallet import new_wallet
 from tests.unit.machine_world import fingerprint, with_card
 
 Nunet = Callable[..., Said]
@@ -48,6 +51,21 @@ INFO = OracleInfo(
     escrow_key_hash="1" * 56,
     warning="",
 )
+
+
+def info_of(network: Network) -> OracleInfo:
+    """What an Oracle of a public network says of itself."""
+    return dataclasses.replace(
+        INFO,
+        network=network.name,
+        network_magic=network.magic,
+        network_id=network.network_id,
+        token_policy=network.asset.policy.hex(),
+        token_name=network.asset.name.hex(),
+        token_decimals=network.token_decimals,
+    )
+
+
 WALLET = PaymentKey.from_seed(bytes(32)).address(0).bech32
 MAINNET_WALLET = PaymentKey.from_seed(bytes(32)).address(1).bech32
 SCRIPT = script_address(bytes(28), 0).bech32
@@ -233,6 +251,17 @@ def test_a_given_wallet_is_used_and_none_is_made(nunet: Nunet, home: Paths) -> N
     assert not home.wallets_dir.exists()
 
 
+def test_an_encrypted_wallet_of_the_provider_s_is_paid_and_no_other_made(
+    nunet: Nunet, home: Paths
+) -> None:
+    cheap = Cost(passes=1, memory_bytes=8192)
+    secret = Secret("words", bytes(32))
+    kept = new_wallet(home.wallets_dir, "provider", secret, "correct horse", cheap)
+    said = json.loads(nunet(*OFFER, "--json").out)
+    assert (said["wallet"], said["wallet_file"]) == (kept.address(0).bech32, str(kept.file))
+    assert [path.name for path in home.wallets_dir.iterdir()] == ["provider.wallet"]
+
+
 def test_a_key_that_lies_here_for_another_address_is_not_called_its_key(
     nunet: Nunet, home: Paths
 ) -> None:
@@ -254,9 +283,32 @@ def test_a_wallet_of_another_network_than_the_oracle_s_is_refused(
 
 
 def test_a_new_wallet_is_of_the_oracle_s_network(nunet: Nunet, home: Paths, world: World) -> None:
-    world.info = dataclasses.replace(INFO, network_id=1, network="mainnet")
+    world.info = info_of(MAINNET)
     nunet(*OFFER)
     assert parse_address(config.load(home.config_file).wallet.address).network_id == 1
+
+
+def test_an_oracle_with_a_token_of_its_own_making_is_refused_before_anything_is_written(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.info = dataclasses.replace(info_of(PREPROD), token_policy="ab" * 28)
+    said = nunet(*OFFER)
+    assert said.code == 7
+    assert "is not what preprod pays with" in said.err
+    assert "[token] in config.toml" in said.err
+    assert not home.config_file.exists()
+
+
+def test_onboarding_again_keeps_the_token_that_the_owner_chose(
+    nunet: Nunet, home: Paths, world: World
+) -> None:
+    world.info = INFO
+    nunet(*OFFER)
+    assert nunet("config", "set", "token.policy", INFO.token_policy).code == 0
+    assert nunet("onboard", "--cpu", "4000", "--ram", "2100").code == 0
+    assert config.load(home.config_file).token.policy == INFO.token_policy
+    assert nunet("config", "set", "token.policy", "ab" * 28).code == 0
+    assert nunet("onboard", "--cpu", "4000", "--ram", "2200").code == 7
 
 
 def test_an_oracle_that_answers_is_pinned_with_its_fingerprint_shown(
@@ -315,15 +367,21 @@ def test_the_oracle_is_as_given_else_from_the_environment_else_loopback(
     assert config.load(home.config_file).oracle.url == url
 
 
-@pytest.mark.parametrize(("decimals", "price"), [(6, 1_000_000), (0, 1), (18, 10**12)])
-def test_the_first_price_is_one_token_whatever_its_decimals(
-    decimals: int, price: int, nunet: Nunet, home: Paths, world: World
+@pytest.mark.parametrize(("network", "price"), [("devnet", 1_000_000), ("preprod", 1)])
+def test_the_first_price_is_one_token_of_the_oracle_s_network(
+    network: str, price: int, nunet: Nunet, home: Paths, world: World
 ) -> None:
-    world.info = dataclasses.replace(INFO, token_decimals=decimals)
+    world.info = INFO if network == "devnet" else info_of(PREPROD)
     assert nunet(*OFFER).code == 0
     assert config.load(home.config_file).price.per_ghz_hour == price
-    assert config.load(home.config_file).price.per_ram_gb_hour >= 1
-    assert config.load(home.config_file).price.per_gpu_hour == min(10 * price, 10**12)
+
+
+@pytest.mark.parametrize(("decimals", "price"), [(6, 1_000_000), (0, 1), (18, 10**12)])
+def test_the_first_price_is_one_token_whatever_its_decimals(decimals: int, price: int) -> None:
+    found = first_price(dataclasses.replace(INFO, token_decimals=decimals))
+    assert found.per_ghz_hour == price
+    assert found.per_ram_gb_hour >= 1
+    assert found.per_gpu_hour == min(10 * price, 10**12)
 
 
 def test_onboarding_again_shows_and_makes_only_what_changes(

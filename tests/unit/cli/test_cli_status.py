@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
-from cli_world import ADDRESS, ADMITTED_MS, JOB, OTHER_JOB, Said, admit, word
+from cli_world import ADDRESS, ADMITTED_MS, JOB, OTHER_JOB, PIN, Said, admit, word
 
 from nunet_dms.cli import status
 from nunet_dms.node.journal import Journal
@@ -47,7 +47,7 @@ engine    ok
 capacity  4000 MHz, 2000 MB RAM, 10000 MB disk
 free      2000 MHz, 976 MB RAM, 9800 MB disk
 jobs      1 running, 1 starting
-earned    0 base units, paid to {ADDRESS}
+earned    0 base units, 1000 base units pending, paid to {ADDRESS}
 """,
         "",
     )
@@ -82,6 +82,9 @@ def test_the_json_is_the_same_facts_under_a_schema(
         "jobs_coming": 1,
         "outbox_waiting": 0,
         "earned": 0,
+        "pending": 1000,
+        "token": "",
+        "token_decimals": None,
         "note": "",
         "idle": [],
         "missed": [],
@@ -224,6 +227,16 @@ def test_waiting_reports_are_shown(nunet: Nunet, journal: Journal) -> None:
     said = nunet("status")
     assert "jobs      0 running, 1 starting, 1 reports wait for the Oracle\n" in said.out
     assert said.out.endswith("degraded  no new jobs are taken: the Oracle refused\n")
+
+
+@pytest.mark.usefixtures("lock")
+def test_amounts_have_the_decimals_of_the_pinned_oracle_s_token(
+    nunet: Nunet, journal: Journal
+) -> None:
+    journal.write_worker(word())
+    journal.pin_oracle("http://127.0.0.1:9980", PIN)
+    admit(journal)
+    assert f"earned    0 mNTX, 0.0005 mNTX pending, paid to {ADDRESS}\n" in nunet("status").out
 
 
 @pytest.mark.usefixtures("lock")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from cli_world import Terminal
 
 from nunet_dms import config
 from nunet_dms.machine.cpu import read_cpu
@@ -20,47 +16,7 @@ from nunet_dms.machine.requirements import Figures, Profile, judge
 from nunet_dms.machine.virtualization import read_virtualization
 from nunet_dms.paths import resolve
 
-NUNET = Path(sys.prefix, "bin", "nunet")
-ANSWER_MAX_S = 60
 FAST_ENOUGH_MHZ = 4000
-CLOSED_PORT = "http://127.0.0.1:1"
-
-
-class Terminal:
-    """A pseudo-terminal with `nunet` in it."""
-
-    def __init__(self, home: Path, *words: str) -> None:
-        self.said = ""
-        self._ours, theirs = pty.openpty()
-        self._process = subprocess.Popen(
-            [NUNET, *words],
-            env={**os.environ, "NUNET_HOME": str(home), "NUNET_ORACLE": CLOSED_PORT},
-            stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        )  # fmt: skip
-        os.close(theirs)
-
-    def answer(self, prompt: str, text: str) -> None:
-        """Wait for a prompt and type an answer."""
-        seen = len(self.said)
-        while prompt not in self.said[seen:]:
-            assert self._read(), f"no {prompt!r} in {self.said!r}"
-        os.write(self._ours, f"{text}\n".encode())
-
-    def ended(self) -> int:
-        """Return the exit code once it has ended."""
-        while self._read():
-            pass
-        os.close(self._ours)
-        return self._process.wait(ANSWER_MAX_S)
-
-    def _read(self) -> bool:
-        assert select.select([self._ours], [], [], ANSWER_MAX_S)[0], self.said
-        try:
-            part = os.read(self._ours, 4096)
-        except OSError:  # EIO: nobody holds the other end any more
-            return False
-        self.said += part.decode()
-        return bool(part)
 
 
 @pytest.fixture(autouse=True)

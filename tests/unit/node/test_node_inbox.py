@@ -21,14 +21,17 @@ from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.payout import sign_settlement
-from nunet_dms.node.pool import Pool, Task
-from nunet_dms.node.rows import JobRow
+from nunet_dms.node.pool import Outcome, Pool, Task
+from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, JobEnd, JobRow
 from nunet_dms.node.runner import Runner
+from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.node import Inbox, Offer, Refusal, Settlement
+from nunet_dms.protocol.receipt import linked
 from nunet_dms.protocol.report import Reason, Verdict
-from nunet_dms.protocol.signing import Domain, seal
+from nunet_dms.protocol.signing import Domain, Sealed, seal
 from tests.unit.node.conftest import NOW_S, PLENTY, World
+from tests.unit.receipt_world import FORGER, ORACLE, REVISED, receipt_of, sealed_by
 
 
 class Untouched:
@@ -46,6 +49,9 @@ class Refusals:
 
     def refuse(self, _job_id: str, refusal: Refusal) -> None:
         self.codes.append(refusal.code)
+
+    def ack_receipt(self, _job_id: str) -> None:
+        self.codes.append("receipt taken")
 
 
 class InlinePool(Pool):
@@ -206,3 +212,65 @@ def test_offer_is_what_the_journal_keeps(
 ) -> None:
     inbox.take(Inbox(offers=(world.offer(),)))
     assert strict.decode(Offer, journal.offer(world.request.job_id)) == world.offer()
+
+
+def test_a_settlement_that_is_not_signed_is_in_the_job_s_story_once(
+    world: World, inbox: InboxHandler, journal: Journal, admit: Callable[..., JobRow]
+) -> None:
+    offered = settlement(world, verdict_of(world, 200_000), verdict_of(world, 1))
+    inbox.take(Inbox(settlements=(offered,)))
+    assert journal.events(offered.job_id) == ()  # of a job that we never took there is no story
+    admit(world.request.job_id)
+    inbox.take(Inbox(settlements=(offered,)))
+    inbox.take(Inbox(settlements=(offered,)))
+    admitted, declined = journal.events(offered.job_id)
+    assert (admitted.what, declined.what) == ("admitted", DECLINED)
+    assert declined.detail.startswith("cannot sign the settlement: ")
+
+
+@pytest.fixture
+def signed(
+    inbox: InboxHandler, journal: Journal, world: World, admit: Callable[..., JobRow]
+) -> JobRow:
+    """A job whose settlement we co-signed, with the Oracle of the receipts that hold."""
+    inbox.oracle = replace(world.info, ticket_key=ORACLE.public)
+    row = journal.move(admit(receipt_of().job_id), State.ACCEPTED)
+    end = JobEnd("succeeded", "", 0, 50_000, None, None, None)
+    row = journal.reported(journal.ended(row, end, "key", b"{}"))
+    return journal.signed(row, 500_001, receipt_of().settlement_tx_id)
+
+
+def take_receipt(inbox: InboxHandler, job_id: str, sealed: Sealed) -> None:
+    assert inbox.handle(Outcome(Task(job_id, "receipt"), value=sealed))
+
+
+def test_a_receipt_that_holds_ends_the_job_with_what_it_paid(
+    inbox: InboxHandler, journal: Journal, oracle: Refusals, signed: JobRow
+) -> None:
+    take_receipt(inbox, signed.job_id, sealed_by(receipt_of()))
+    row = journal.job(signed.job_id)
+    assert (row.state, row.earned) == (State.SETTLED, 500_001)
+    assert oracle.codes == ["receipt taken"]
+
+
+@pytest.mark.parametrize(
+    ("sealed", "why"),
+    [
+        (sealed_by(receipt_of(), FORGER), "broken at seal"),
+        (sealed_by(replace(receipt_of(), links=())), "broken at spec"),
+        (sealed_by(linked(replace(receipt_of(), settlement_tx_id="0" * 64))), "at settlement"),
+        (replace(sealed_by(receipt_of()), payload="{}"), "broken at request"),
+        (sealed_by(receipt_of(REVISED)), "it is of another job"),
+    ],
+)
+def test_a_receipt_that_does_not_hold_pays_nothing_and_is_told_once(
+    inbox: InboxHandler, journal: Journal, oracle: Refusals, signed: JobRow,
+    sealed: Sealed, why: str,
+) -> None:  # fmt: skip
+    take_receipt(inbox, signed.job_id, sealed)
+    take_receipt(inbox, signed.job_id, sealed)
+    assert (journal.job(signed.job_id), oracle.codes) == (signed, [])
+    (told,) = [each for each in journal.events(signed.job_id) if each.what == RECEIPT_REFUSED]
+    assert why in told.detail
+    assert journal.earnings()[0].why == told.detail
+    assert signed.job_id in inbox.next_poll().known_receipts  # not asked for again at once

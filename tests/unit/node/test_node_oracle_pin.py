@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nunet_dms.cardano.network import TokenChoice
 from nunet_dms.config import OracleConfig
 from nunet_dms.errors import UsageError, VerificationError
 from nunet_dms.node.journal import Journal
@@ -124,3 +125,23 @@ def test_an_oracle_that_moved_is_known_by_its_key_and_then_by_its_address(
     other = replace(world.info, ticket_key=SigningKey.generate().public)
     with pytest.raises(VerificationError, match="the journal pins"):
         check_oracle(other, elsewhere, journal)
+
+
+def test_a_token_that_is_not_the_network_s_nor_of_our_settings_is_never_pinned(
+    world: World, journal: Journal
+) -> None:
+    ours = TokenChoice(policy=bytes.fromhex(world.info.token_policy))
+    foreign = replace(world.info, token_name="00")
+    for info, token in (
+        (foreign, TokenChoice()),
+        (replace(world.info, token_decimals=0), TokenChoice()),
+        (replace(world.info, token_policy="9" * 56), ours),
+        (world.info, TokenChoice(policy=bytes(28))),
+        (replace(world.info, network="preprod", network_magic=1), TokenChoice()),
+    ):
+        with pytest.raises(VerificationError) as caught:
+            check_oracle(info, ANYBODY, journal, token)
+        assert caught.value.code == "wrong_token"
+    assert pinned_oracle(journal) is None
+    assert check_oracle(world.info, ANYBODY, journal, ours) == world.info
+    assert check_oracle(world.info, ANYBODY, journal) == world.info

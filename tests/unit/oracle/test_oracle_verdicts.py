@@ -66,12 +66,17 @@ def test_a_job_without_a_reason_is_the_node_s_fault() -> None:
 
 @pytest.mark.parametrize("reason", list(Reason))
 @pytest.mark.parametrize("cancel_requested", [True, False])
-def test_only_the_requester_cancels(reason: Reason, cancel_requested: bool) -> None:
-    found = reason_of(report(reason), cancel_requested=cancel_requested)
-    if reason is Reason.CANCELLED and not cancel_requested:
-        assert found is Reason.NODE_FAULT
-    else:
+@pytest.mark.parametrize("payment_lost", [True, False])
+def test_what_a_node_may_say_only_when_it_was_told_to_stop(
+    reason: Reason, cancel_requested: bool, payment_lost: bool
+) -> None:
+    found = reason_of(report(reason), cancel_requested=cancel_requested, payment_lost=payment_lost)
+    if reason not in {Reason.CANCELLED, Reason.PAYMENT_LOST}:
         assert found is reason
+    elif payment_lost:
+        assert found is Reason.PAYMENT_LOST
+    else:
+        assert found is (Reason.CANCELLED if cancel_requested else Reason.NODE_FAULT)
 
 
 @pytest.mark.parametrize(

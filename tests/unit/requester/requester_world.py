@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.builder import Utxo, new_output
 from nunet_dms.cardano.fees import FeeParams
@@ -13,9 +14,10 @@ from nunet_dms.cardano.value import AssetId, Value
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.job import JobSpec, Resources
 from nunet_dms.protocol.keys import SigningKey, node_id_of
-from nunet_dms.protocol.quote import JobRequest, Quote, QuoteLine
+from nunet_dms.protocol.quote import JobRequest, PriceList, Quote, price_lines
 from nunet_dms.requester.ledger import Terms
-from nunet_dms.requester.pay import CheckedQuote, Wanted, check_quote
+from nunet_dms.requester.pay import CheckedQuote, Funds, Wanted, check_quote
+from nunet_dms.requester.wallet import Wallet
 
 NOW_S = 1_800_000_000
 SLOT = 5_000
@@ -60,7 +62,10 @@ REQUEST = JobRequest(
     valid_until_s=NOW_S + 300,
     nonce="ab" * 16,
 )
-WANTED = Wanted(SPEC.digest, SPEC.time_limit_s, HOME)
+WANTED = Wanted(SPEC, HOME)
+RATES = PriceList(per_ghz_hour=3_600 * 7, per_ram_gb_hour=21_093)
+"""700 for the CPU; for the RAM 299.99 and something, which is 300."""
+WALLET = Wallet("default", REQUESTER, HOME)
 LEDGER = Terms(FeeParams(), SLOT)
 
 
@@ -69,10 +74,8 @@ def quote_of(request: JobRequest, **changes: object) -> Quote:
     quote = Quote(
         quote_id="cd" * 16,
         request=request,
-        lines=(
-            QuoteLine(text="CPU", amount=request.price - 300),
-            QuoteLine(text="RAM", amount=300),
-        ),
+        lines=price_lines(RATES, SPEC.resources, SPEC.time_limit_s),
+        price_list=RATES,
         escrow_address=escrow_terms(request).address.bech32,
         escrow_lovelace=3_000_000,
         confirmations=1,
@@ -86,9 +89,10 @@ def checked_quote() -> CheckedQuote:
     return check_quote(quote_of(REQUEST), WANTED, INFO, SLOT, NOW_S)
 
 
-def funds(lovelace: int = 50_000_000, tokens: int = 5000, count: int = 1) -> tuple[Utxo, ...]:
-    """Return what the requester's wallet holds, in so many outputs."""
+def funds(
+    lovelace: int = 50_000_000, tokens: int = 5000, count: int = 1, at: Address = HOME
+) -> Funds:
+    """Return what lies at an address, the requester's own unless told, in so many outputs."""
     value = Value.of(lovelace, {TOKEN: tokens} if tokens else {})
-    return tuple(
-        Utxo(TxInput(bytes([9]) * 32, index), new_output(HOME, value)) for index in range(count)
-    )
+    found = [Utxo(TxInput(bytes([9]) * 32, index), new_output(at, value)) for index in range(count)]
+    return Funds(at, tuple(found))

@@ -13,7 +13,13 @@ from nunet_dms.cardano.payment import check_payment
 from nunet_dms.cardano.transaction import read_transaction
 from nunet_dms.errors import CapacityError, VerificationError
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.quote import JobRequest, Quote, QuoteLine, signing_payload
+from nunet_dms.protocol.quote import (
+    JobRequest,
+    Quote,
+    QuoteLine,
+    price_lines,
+    signing_payload,
+)
 from nunet_dms.requester import pay
 from nunet_dms.requester.ledger import Terms
 from tests.unit.requester.requester_world import (
@@ -23,12 +29,13 @@ from tests.unit.requester.requester_world import (
     NODE_SETTLEMENT,
     NOW_S,
     PROVIDER,
+    RATES,
     REQUEST,
-    REQUESTER,
     SLOT,
     SPEC,
     STRANGER,
     TOKEN,
+    WALLET,
     WANTED,
     checked_quote,
     funds,
@@ -78,10 +85,33 @@ def test_a_request_that_is_not_ours_is_refused(changes: dict[str, object], code:
     assert refusal(quote) == code
 
 
+LINES = quote_of(REQUEST).lines
+DEARER = replace(RATES, per_ghz_hour=RATES.per_ghz_hour + 36)
 FOREIGN_QUOTES: dict[str, tuple[dict[str, object], str]] = {
     "other escrow address": ({"escrow_address": HOME.bech32}, "wrong_escrow_address"),
     "lines short of the price": (
         {"lines": (QuoteLine(text="CPU", amount=999),)},
+        "wrong_lines",
+    ),
+    "no rates": ({"price_list": None}, "no_rates"),
+    "other rates than its lines": (
+        {"price_list": replace(RATES, per_ghz_hour=RATES.per_ghz_hour - 36)},
+        "wrong_lines",
+    ),
+    "a line more": ({"lines": (*LINES, QuoteLine(text="tip", amount=1))}, "wrong_lines"),
+    "a line that names another amount": (
+        {"lines": (replace(LINES[0], amount=701), *LINES[1:])},
+        "wrong_lines",
+    ),
+    "a line that names another thing": (
+        {"lines": (replace(LINES[0], text="CPU 2000 MHz for 100 s"), *LINES[1:])},
+        "wrong_lines",
+    ),
+    "lines and rates above the price": (
+        {
+            "price_list": DEARER,
+            "lines": price_lines(DEARER, SPEC.resources, SPEC.time_limit_s),
+        },
         "wrong_price",
     ),
     "much ADA": (
@@ -123,29 +153,25 @@ def test_a_price_above_the_limit_is_refused_and_one_at_the_limit_is_not() -> Non
     pay.check_quote(quote, replace(WANTED, max_price=1000), INFO, SLOT, NOW_S)
 
 
+def test_amounts_in_a_refusal_have_decimals() -> None:
+    with pytest.raises(VerificationError, match=r"its price is 0.001 mNTX, the limit is 0.000999"):
+        pay.check_quote(quote_of(REQUEST), replace(WANTED, max_price=999), INFO, SLOT, NOW_S)
+
+
+def test_the_price_is_reckoned_again_part_by_part() -> None:
+    cpu, ram = checked_quote().parts
+    assert (cpu.what, cpu.time_s, cpu.rate, cpu.per) == ("CPU 1000 MHz", 100, 25_200, "GHz-hour")
+    assert (cpu.amount, ram.amount) == (700, 300)
+    assert (ram.what, ram.per) == ("RAM 512 MB", "GB-hour")
+
+
 def test_a_quote_from_another_node_than_the_wanted_one_is_refused() -> None:
     assert refusal(quote_of(REQUEST), replace(WANTED, node_id="1" * 56)) == "wrong_node"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"network": "elsewhere"}, "wrong_network"),
-        ({"network": "preprod"}, "wrong_network"),
-        ({"network_id": 1}, "wrong_network"),
-        ({"network": "preprod", "network_magic": 1}, "wrong_token"),
-        ({"token_name": "00"}, "wrong_token"),
-    ],
-)
-def test_an_oracle_may_not_choose_network_or_token(changes: dict[str, object], code: str) -> None:
-    with pytest.raises(VerificationError) as caught:
-        pay.known_network(replace(INFO, **changes))
-    assert caught.value.code == code
-
-
 def test_the_submission_is_signed_by_the_wallet_and_its_payment_fulfils_the_terms() -> None:
     checked = checked_quote()
-    submission = pay.sign_submission(checked, REQUESTER, HOME, funds(), LEDGER)
+    submission = pay.sign_submission(checked, WALLET, funds(), LEDGER)
     message = SignedMessage(
         bytes.fromhex(submission.cose_sign1), bytes.fromhex(submission.cose_key)
     )
@@ -157,7 +183,7 @@ def test_the_submission_is_signed_by_the_wallet_and_its_payment_fulfils_the_term
 
 
 def test_change_comes_back_home() -> None:
-    submission = pay.sign_submission(checked_quote(), REQUESTER, HOME, funds(), LEDGER)
+    submission = pay.sign_submission(checked_quote(), WALLET, funds(), LEDGER)
     transaction = read_transaction(bytes.fromhex(submission.payment_tx))
     change = transaction.outputs[-1]
     assert change.address == HOME.raw
@@ -166,20 +192,22 @@ def test_change_comes_back_home() -> None:
 
 
 @pytest.mark.parametrize(
-    "held", [(), funds(tokens=999), funds(lovelace=3_500_000)], ids=["nothing", "tokens", "ADA"]
+    "held",
+    [funds(count=0), funds(tokens=999), funds(lovelace=3_500_000)],
+    ids=["nothing", "tokens", "ADA"],
 )
-def test_a_wallet_that_holds_too_little_is_told_what_it_lacks(held: tuple[pay.Utxo, ...]) -> None:
+def test_a_wallet_that_holds_too_little_is_told_what_it_lacks(held: pay.Funds) -> None:
     with pytest.raises(CapacityError, match=r"requested.*available"):
-        pay.sign_submission(checked_quote(), REQUESTER, HOME, held, LEDGER)
+        pay.sign_submission(checked_quote(), WALLET, held, LEDGER)
 
 
 def test_fee_rules_out_of_all_proportion_are_not_paid() -> None:
     greedy = Terms(FeeParams(min_fee_b=5_000_000), SLOT)
     with pytest.raises(VerificationError) as caught:
-        pay.sign_submission(checked_quote(), REQUESTER, HOME, funds(), greedy)
+        pay.sign_submission(checked_quote(), WALLET, funds(), greedy)
     assert caught.value.code == "fee_too_high"
 
 
 def test_a_key_that_is_not_the_addresses_own_signs_nothing() -> None:
     with pytest.raises(VerificationError):
-        pay.sign_submission(checked_quote(), NODE_SETTLEMENT, HOME, funds(), LEDGER)
+        pay.sign_submission(checked_quote(), replace(WALLET, key=NODE_SETTLEMENT), funds(), LEDGER)

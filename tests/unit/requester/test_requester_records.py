@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,7 @@ import pytest
 from nunet_dms.errors import ConfigError, MalformedError, UsageError
 from nunet_dms.requester import pay
 from nunet_dms.requester.records import Records, SubmissionRecord, write_private
-from nunet_dms.requester.wallet import new_wallet, open_wallet
 from tests.unit.requester.requester_world import (
-    HOME,
     INFO,
     LEDGER,
     NOW_S,
@@ -21,6 +20,7 @@ from tests.unit.requester.requester_world import (
     REQUESTER,
     SLOT,
     SPEC,
+    WALLET,
     WANTED,
     funds,
     quote_of,
@@ -37,7 +37,7 @@ def record_of(nonce: str = "ab", signed_s: int = NOW_S) -> SubmissionRecord:
         signed_s=signed_s,
         spec=SPEC,
         quote=quote,
-        submission=pay.sign_submission(checked, REQUESTER, HOME, funds(), LEDGER),
+        submission=pay.sign_submission(checked, WALLET, funds(), LEDGER),
     )
 
 
@@ -115,22 +115,13 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == [("file", b"old")]
 
 
-def test_a_wallet_is_made_once_and_opened_again(tmp_path: Path) -> None:
-    made = new_wallet(tmp_path / "wallets", "mine")
-    assert open_wallet(tmp_path / "wallets", "mine") == made
-    assert open_wallet(tmp_path / "wallets", "mine", 1).address.network_id == 1
-    assert made.key.seed.hex() not in repr(made)
-    with pytest.raises(ConfigError, match="it exists"):
-        new_wallet(tmp_path / "wallets", "mine")
-
-
-def test_a_wallet_that_is_not_there_is_answered_with_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught:
-        open_wallet(tmp_path, "mine")
-    assert caught.value.hint == "type: nunet wallet new mine"
-
-
-@pytest.mark.parametrize("name", ["../default", "a/b", "", ".hidden", "a" * 65, "a b", "-rf"])
-def test_a_wallets_name_is_a_plain_word(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match="wallet name"):
-        new_wallet(tmp_path, name)
+def test_a_record_from_before_payments_were_signed_elsewhere_is_read(tmp_path: Path) -> None:
+    """It holds all that a refund needs; the quote in it did not tell its rates."""
+    kept = Records(tmp_path)
+    record = record_of()
+    kept.save(record)
+    path = tmp_path / f"{record.job_id}.json"
+    old = json.loads(path.read_text())
+    del old["unsigned"], old["pay_from"], old["quote"]["price_list"]
+    path.write_text(json.dumps(old))
+    assert kept.find(record.job_id) == replace(record, quote=replace(record.quote, price_list=None))

@@ -1,0 +1,154 @@
+-- An Oracle's database as the first release made it: one job in each state.
+BEGIN TRANSACTION;
+CREATE TABLE events (
+	seq INTEGER NOT NULL,
+	job_id TEXT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	from_state TEXT,
+	to_state TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	PRIMARY KEY (seq)
+);
+INSERT INTO "events" VALUES(1,'00000000000000000000000000000000',1,NULL,'submitted','');
+INSERT INTO "events" VALUES(2,'11111111111111111111111111111111',1,NULL,'offered','');
+INSERT INTO "events" VALUES(3,'22222222222222222222222222222222',1,NULL,'running','');
+INSERT INTO "events" VALUES(4,'33333333333333333333333333333333',1,NULL,'reported','');
+INSERT INTO "events" VALUES(5,'44444444444444444444444444444444',1,NULL,'settling','');
+INSERT INTO "events" VALUES(6,'55555555555555555555555555555555',1,NULL,'settled','');
+INSERT INTO "events" VALUES(7,'66666666666666666666666666666666',1,NULL,'void','');
+CREATE TABLE grants (
+	subject TEXT NOT NULL,
+	sha256 TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	uploaded BOOLEAN NOT NULL,
+	expires_s BIGINT NOT NULL,
+	PRIMARY KEY (subject, sha256)
+);
+CREATE TABLE job_blobs (
+	job_id TEXT NOT NULL,
+	sha256 TEXT NOT NULL,
+	role TEXT NOT NULL,
+	PRIMARY KEY (job_id, sha256, role)
+);
+CREATE TABLE jobs (
+	job_id TEXT NOT NULL,
+	state TEXT NOT NULL,
+	reason TEXT,
+	detail TEXT NOT NULL,
+	quote_id TEXT NOT NULL,
+	node_id TEXT NOT NULL,
+	requester TEXT NOT NULL,
+	cpu_mhz BIGINT NOT NULL,
+	ram_mb BIGINT NOT NULL,
+	disk_mb BIGINT NOT NULL,
+	time_limit_s BIGINT NOT NULL,
+	price BIGINT NOT NULL,
+	deadline_slot BIGINT NOT NULL,
+	payment_tx_id TEXT NOT NULL,
+	payment_index BIGINT NOT NULL,
+	ticket_id TEXT,
+	offer_expires_s BIGINT,
+	lease_expires_s BIGINT,
+	report_hash TEXT,
+	exit_code BIGINT,
+	ran_ms BIGINT NOT NULL,
+	log_bytes BIGINT NOT NULL,
+	log_complete BOOLEAN,
+	provider_amount BIGINT,
+	requester_amount BIGINT,
+	settlement_tx_id TEXT,
+	cosigned BOOLEAN NOT NULL,
+	receipt_acked BOOLEAN NOT NULL,
+	cancel_requested BOOLEAN NOT NULL,
+	submitted_ms BIGINT NOT NULL,
+	started_ms BIGINT,
+	finished_ms BIGINT,
+	settled_ms BIGINT,
+	PRIMARY KEY (job_id),
+	CONSTRAINT one_job_a_quote UNIQUE (quote_id),
+	CONSTRAINT one_job_a_payment UNIQUE (payment_tx_id, payment_index)
+);
+INSERT INTO "jobs" VALUES('00000000000000000000000000000000','submitted',NULL,'','00000000000000000000000000000000','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'0000000000000000000000000000000000000000000000000000000000000000',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+INSERT INTO "jobs" VALUES('11111111111111111111111111111111','offered',NULL,'','11111111111111111111111111111111','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'1111111111111111111111111111111111111111111111111111111111111111',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+INSERT INTO "jobs" VALUES('22222222222222222222222222222222','running',NULL,'','22222222222222222222222222222222','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'2222222222222222222222222222222222222222222222222222222222222222',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+INSERT INTO "jobs" VALUES('33333333333333333333333333333333','reported',NULL,'','33333333333333333333333333333333','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'3333333333333333333333333333333333333333333333333333333333333333',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+INSERT INTO "jobs" VALUES('44444444444444444444444444444444','settling',NULL,'','44444444444444444444444444444444','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'4444444444444444444444444444444444444444444444444444444444444444',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+INSERT INTO "jobs" VALUES('55555555555555555555555555555555','settled',NULL,'','55555555555555555555555555555555','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'5555555555555555555555555555555555555555555555555555555555555555',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+INSERT INTO "jobs" VALUES('66666666666666666666666666666666','void',NULL,'','66666666666666666666666666666666','cccccccccccccccccccccccccccccccccccccccccccccccccccccccc','addr_test1x',1000,500,64,100,1000,99999,'6666666666666666666666666666666666666666666666666666666666666666',0,NULL,NULL,NULL,NULL,NULL,0,0,NULL,NULL,NULL,NULL,0,0,0,1,NULL,NULL,NULL);
+CREATE TABLE log_chunks (
+	job_id TEXT NOT NULL,
+	"offset" BIGINT NOT NULL,
+	data BLOB NOT NULL,
+	PRIMARY KEY (job_id, "offset")
+);
+CREATE TABLE missed_asks (
+	seq INTEGER NOT NULL,
+	hour BIGINT NOT NULL,
+	ask TEXT NOT NULL,
+	node_id TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	PRIMARY KEY (seq),
+	CONSTRAINT counted_once UNIQUE (hour, ask, node_id, reason)
+);
+CREATE TABLE missed_work (
+	node_id TEXT NOT NULL,
+	hour BIGINT NOT NULL,
+	reason TEXT NOT NULL,
+	count BIGINT NOT NULL,
+	would_pay BIGINT NOT NULL,
+	PRIMARY KEY (node_id, hour, reason)
+);
+CREATE TABLE nodes (
+	node_id TEXT NOT NULL,
+	public_key TEXT NOT NULL,
+	settlement_key_hash TEXT NOT NULL,
+	wallet TEXT NOT NULL,
+	cpu_mhz BIGINT NOT NULL,
+	ram_mb BIGINT NOT NULL,
+	disk_mb BIGINT NOT NULL,
+	per_ghz_hour BIGINT NOT NULL,
+	per_ram_gb_hour BIGINT NOT NULL,
+	per_gpu_hour BIGINT NOT NULL,
+	issued_s BIGINT NOT NULL,
+	accepting BOOLEAN NOT NULL,
+	seen_ms BIGINT NOT NULL,
+	registration TEXT NOT NULL,
+	PRIMARY KEY (node_id)
+);
+CREATE TABLE papers (
+	job_id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	body TEXT NOT NULL,
+	PRIMARY KEY (job_id, kind)
+);
+INSERT INTO "papers" VALUES('00000000000000000000000000000000','spec','{}');
+INSERT INTO "papers" VALUES('11111111111111111111111111111111','spec','{}');
+INSERT INTO "papers" VALUES('22222222222222222222222222222222','spec','{}');
+INSERT INTO "papers" VALUES('33333333333333333333333333333333','spec','{}');
+INSERT INTO "papers" VALUES('44444444444444444444444444444444','spec','{}');
+INSERT INTO "papers" VALUES('55555555555555555555555555555555','spec','{}');
+INSERT INTO "papers" VALUES('66666666666666666666666666666666','spec','{}');
+CREATE TABLE quotes (
+	quote_id TEXT NOT NULL,
+	node_id TEXT NOT NULL,
+	requester TEXT NOT NULL,
+	cpu_mhz BIGINT NOT NULL,
+	ram_mb BIGINT NOT NULL,
+	disk_mb BIGINT NOT NULL,
+	expires_s BIGINT NOT NULL,
+	used BOOLEAN NOT NULL,
+	spec TEXT NOT NULL,
+	request TEXT NOT NULL,
+	PRIMARY KEY (quote_id)
+);
+CREATE INDEX nodes_live ON nodes (seen_ms);
+CREATE INDEX quotes_held ON quotes (node_id, used, expires_s);
+CREATE INDEX quotes_open ON quotes (requester, used, expires_s);
+CREATE INDEX jobs_of_requester ON jobs (requester, submitted_ms);
+CREATE INDEX jobs_in_state ON jobs (state, submitted_ms, job_id);
+CREATE INDEX jobs_of_node ON jobs (node_id, state, receipt_acked);
+CREATE INDEX events_of_job ON events (job_id, seq);
+CREATE INDEX grants_of_blob ON grants (sha256, expires_s);
+CREATE INDEX jobs_of_blob ON job_blobs (sha256);
+CREATE INDEX missed_in_hour ON missed_work (hour);
+COMMIT;
