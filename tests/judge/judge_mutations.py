@@ -17,7 +17,13 @@ from nunet_dms.cardano.cbor import SET_TAG, Encoded, Tag, encode
 from nunet_dms.cardano.chain.ledger import OutputState
 from nunet_dms.cardano.fees import min_fee, min_lovelace
 from nunet_dms.cardano.hashes import blake2b_256
-from nunet_dms.cardano.output import TxOutput, encode_output, new_output, value_to_cbor
+from nunet_dms.cardano.output import (
+    TxOutput,
+    assets_to_cbor,
+    encode_output,
+    new_output,
+    value_to_cbor,
+)
 from nunet_dms.cardano.transaction import (
     FEE,
     INPUTS,
@@ -138,7 +144,8 @@ def no_outputs(rng: Random, case: Case) -> None:
 
 def zero_tokens(rng: Random, case: Case) -> None:
     output = _any_output(rng, case)
-    output[1] = [value_of(output).lovelace, {b"\x44" * 28: {b"none": 0}}]
+    value = value_of(output)
+    output[1] = [value.lovelace, {**assets_to_cbor(value.assets), b"\x44" * 28: {b"none": 0}}]
 
 
 def no_tokens_said_at_length(rng: Random, case: Case) -> None:
