@@ -6,19 +6,16 @@ are not asked again for five minutes; 404 means that there is no such thing on t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.chain import remote
 from nunet_dms.cardano.chain.answers import Part, wrong
 from nunet_dms.cardano.chain.backend import ChainTransaction, Genesis, Tip
-from nunet_dms.cardano.chain.http import Body, ChainHttp
+from nunet_dms.cardano.chain.http import Body
 from nunet_dms.cardano.chain.ledger import read_bounded
 from nunet_dms.cardano.chain.node_refusals import judge_refusal, rule_in_words
 from nunet_dms.cardano.chain.pace import Limit
-from nunet_dms.cardano.chain.remote import Remote
+from nunet_dms.cardano.chain.remote import Indexer
 from nunet_dms.cardano.fees import FeeParams, Utxo
-from nunet_dms.cardano.network import Network
 from nunet_dms.cardano.transaction import Transaction, TxInput
 from nunet_dms.cardano.value import POLICY_BYTES, AssetId, Value
 
@@ -36,54 +33,15 @@ _CBOR = "application/cbor"
 _LOVELACE = "lovelace"
 
 
-class Blockfrost:
-    """A chain backend; see the module. Any thread may call; `clock` returns Unix seconds."""
+class Blockfrost(Indexer):
+    """A chain backend; see the module."""
 
-    def __init__(self, http: ChainHttp, network: Network, clock: Callable[[], float]) -> None:
-        self._http = http
-        self._remote = Remote(NAME, network, clock, self._genesis)
-
-    def check_network(self) -> Genesis:
-        """Ask whose network it is; raises VerificationError for another than ours."""
-        return self._remote.check_network()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def tip(self) -> Tip:
-        """Return the last block; at most 2 s old."""
-        return self._remote.tip.get(self._tip)
-
-    def slot_at(self, time_s: float) -> int:
-        """Return the slot of a Unix time in seconds."""
-        return self._remote.slot_at(time_s)
-
-    def parameters(self) -> FeeParams:
-        """Return the protocol parameters in force; at most 5 minutes old."""
-        return self._remote.parameters.get(self._parameters)
-
-    def transaction(self, tx_id: bytes) -> ChainTransaction | None:
-        """Return the transaction of that id, or None while no block holds it."""
-        found = self._look_up(tx_id)
-        return None if found is None else found[0]
-
-    def utxo(self, ref: TxInput) -> Utxo | None:
-        """Return the output if a block made it and none has spent it."""
-        if self._spent(ref) is not False:
-            return None
-        found = self._look_up(ref.tx_id)
-        if found is None or not found[0].valid:
-            return None
-        return remote.output_of(found[1], ref, "blockfrost /txs/{hash}/utxos")
-
-    def is_spent(self, ref: TxInput) -> bool:
-        """Return whether a block has spent the output; False also if it never existed."""
-        return self._spent(ref) is True
+    name = NAME
+    utxo_source = "blockfrost /txs/{hash}/utxos"
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
         """Return what the address holds, richest first, at most 1000."""
-        self._remote.check_address(address)
+        self._check_address(address)
         found: list[Utxo] = []
         for page in range(1, PAGES_MAX + 1):
             asked = f"?count={PAGE_ROWS}&page={page}"
@@ -97,7 +55,7 @@ class Blockfrost:
     def submit(self, raw: bytes) -> bytes:
         """Hand in a signed transaction and return its id; raises as ChainBackend.submit does."""
         transaction = read_bounded(raw)
-        self._remote.ready()
+        self._ready()
         reply = self._http.post("/tx/submit", Body(raw, _CBOR), allowed=_REFUSED)
         if reply.status == 400:
             said = reply.json().at("message").text()
@@ -106,15 +64,15 @@ class Blockfrost:
             raise wrong(reply.source, "it took another transaction than was handed in")
         return transaction.tx_id
 
-    def _genesis(self) -> Genesis:
+    def _ask_genesis(self) -> Genesis:
         found = self._http.get("/genesis").json()
         return Genesis(
             magic=found.at("network_magic").whole(),
             system_start_s=found.at("system_start").whole(),
         )
 
-    def _tip(self) -> Tip:
-        self._remote.ready()
+    def _ask_tip(self) -> Tip:
+        self._ready()
         found = self._http.get("/blocks/latest").json()
         return Tip(
             slot=found.at("slot").whole(0, remote.SLOT_MAX),
@@ -123,8 +81,8 @@ class Blockfrost:
             time_s=found.at("time").whole(),
         )
 
-    def _parameters(self) -> FeeParams:
-        self._remote.ready()
+    def _ask_parameters(self) -> FeeParams:
+        self._ready()
         found = self._http.get("/epochs/latest/parameters").json()
         return remote.fee_params(
             found.at("min_fee_a"),
@@ -163,7 +121,7 @@ class Blockfrost:
 
     def _get(self, path: str) -> Part | None:
         """Return the answer, or None where there is no such thing."""
-        self._remote.ready()
+        self._ready()
         reply = self._http.get(path, allowed=_ABSENT)
         return None if reply.status == 404 else reply.json()
 

@@ -9,19 +9,17 @@ words. With a bearer token, read from a file, the limits are higher.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 
 from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.chain import remote
 from nunet_dms.cardano.chain.answers import Part, wrong
 from nunet_dms.cardano.chain.backend import ChainTransaction, Genesis, Tip
-from nunet_dms.cardano.chain.http import Body, ChainHttp, Reply
+from nunet_dms.cardano.chain.http import Body, Reply
 from nunet_dms.cardano.chain.ledger import read_bounded
 from nunet_dms.cardano.chain.node_refusals import judge_refusal, rule_in_words
 from nunet_dms.cardano.chain.pace import Limit
-from nunet_dms.cardano.chain.remote import Remote
+from nunet_dms.cardano.chain.remote import Indexer
 from nunet_dms.cardano.fees import FeeParams, Utxo
-from nunet_dms.cardano.network import Network
 from nunet_dms.cardano.transaction import Transaction, TxInput
 from nunet_dms.cardano.value import AssetId, Value
 
@@ -35,54 +33,15 @@ _CBOR = "application/cbor"
 _REFUSED = frozenset({400})
 
 
-class Koios:
-    """A chain backend; see the module. Any thread may call; `clock` returns Unix seconds."""
+class Koios(Indexer):
+    """A chain backend; see the module."""
 
-    def __init__(self, http: ChainHttp, network: Network, clock: Callable[[], float]) -> None:
-        self._http = http
-        self._remote = Remote(NAME, network, clock, self._genesis)
-
-    def check_network(self) -> Genesis:
-        """Ask whose network it is; raises VerificationError for another than ours."""
-        return self._remote.check_network()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def tip(self) -> Tip:
-        """Return the last block; at most 2 s old."""
-        return self._remote.tip.get(self._tip)
-
-    def slot_at(self, time_s: float) -> int:
-        """Return the slot of a Unix time in seconds."""
-        return self._remote.slot_at(time_s)
-
-    def parameters(self) -> FeeParams:
-        """Return the protocol parameters in force; at most 5 minutes old."""
-        return self._remote.parameters.get(self._parameters)
-
-    def transaction(self, tx_id: bytes) -> ChainTransaction | None:
-        """Return the transaction of that id, or None while no block holds it."""
-        found = self._look_up(tx_id)
-        return None if found is None else found[0]
-
-    def utxo(self, ref: TxInput) -> Utxo | None:
-        """Return the output if a block made it and none has spent it."""
-        if self._spent(ref) is not False:
-            return None
-        found = self._look_up(ref.tx_id)
-        if found is None or not found[0].valid:
-            return None
-        return remote.output_of(found[1], ref, "koios /utxo_info")
-
-    def is_spent(self, ref: TxInput) -> bool:
-        """Return whether a block has spent the output; False also if it never existed."""
-        return self._spent(ref) is True
+    name = NAME
+    utxo_source = "koios /utxo_info"
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
         """Return what the address holds, richest first, at most 1000."""
-        self._remote.check_address(address)
+        self._check_address(address)
         body = {"_addresses": [address.bech32], "_extended": True}
         rows = self._query("/address_utxos", body).json().items()
         return remote.richest_first(
@@ -92,7 +51,7 @@ class Koios:
     def submit(self, raw: bytes) -> bytes:
         """Hand in a signed transaction and return its id; raises as ChainBackend.submit does."""
         transaction = read_bounded(raw)
-        self._remote.ready()
+        self._ready()
         reply = self._http.post("/submittx", Body(raw, _CBOR), allowed=_REFUSED)
         if reply.status == 400:
             said = reply.refusal_text()
@@ -101,15 +60,15 @@ class Koios:
             raise wrong(reply.source, "it took another transaction than was handed in")
         return transaction.tx_id
 
-    def _genesis(self) -> Genesis:
+    def _ask_genesis(self) -> Genesis:
         found = self._http.get("/genesis").json().only()
         return Genesis(
             magic=found.at("networkmagic").quantity(),
             system_start_s=found.at("systemstart").whole(),
         )
 
-    def _tip(self) -> Tip:
-        self._remote.ready()
+    def _ask_tip(self) -> Tip:
+        self._ready()
         found = self._http.get("/tip").json().only()
         return Tip(
             slot=found.at("abs_slot").whole(0, remote.SLOT_MAX),
@@ -118,8 +77,8 @@ class Koios:
             time_s=found.at("block_time").whole(),
         )
 
-    def _parameters(self) -> FeeParams:
-        self._remote.ready()
+    def _ask_parameters(self) -> FeeParams:
+        self._ready()
         found = self._http.get("/cli_protocol_params").json()
         return remote.fee_params(
             found.at("txFeePerByte"),
@@ -152,7 +111,7 @@ class Koios:
         return None
 
     def _query(self, path: str, body: dict[str, object]) -> Reply:
-        self._remote.ready()
+        self._ready()
         return self._http.post(path, Body(json.dumps(body).encode()))
 
 

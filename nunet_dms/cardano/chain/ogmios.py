@@ -45,8 +45,10 @@ _REFUSED = frozenset({400})
 _ADA = "ada"
 
 
-class Ogmios:
-    """A chain backend; see the module. Any thread may call; `clock` returns Unix seconds."""
+class Ogmios(Remote):
+    """A chain backend; see the module. The tip's time is told by the length of slots."""
+
+    name = NAME
 
     def __init__(
         self,
@@ -55,30 +57,13 @@ class Ogmios:
         clock: Callable[[], float],
         memory: OgmiosMemory,
     ) -> None:
-        self._http = http
+        super().__init__(http, network, clock)
         self._memory = memory
-        self._remote = Remote(NAME, network, clock, self._genesis)
-
-    def check_network(self) -> Genesis:
-        """Ask whose network it is; raises VerificationError for another than ours."""
-        return self._remote.check_network()
 
     def close(self) -> None:
         """Close connections and file."""
-        self._http.close()
+        super().close()
         self._memory.close()
-
-    def tip(self) -> Tip:
-        """Return the last block; at most 2 s old, its time by the length of slots."""
-        return self._remote.tip.get(self._tip)
-
-    def slot_at(self, time_s: float) -> int:
-        """Return the slot of a Unix time in seconds."""
-        return self._remote.slot_at(time_s)
-
-    def parameters(self) -> FeeParams:
-        """Return the protocol parameters in force; at most 5 minutes old."""
-        return self._remote.parameters.get(self._parameters)
 
     def transaction(self, tx_id: bytes) -> ChainTransaction | None:
         """Return a transaction that was handed in here, or None while no block holds it."""
@@ -105,7 +90,7 @@ class Ogmios:
 
     def unspent_outputs(self, address: Address) -> tuple[Utxo, ...]:
         """Return what the address holds, richest first, at most 1000."""
-        self._remote.check_address(address)
+        self._check_address(address)
         rows = self._query("queryLedgerState/utxo", {"addresses": [address.bech32]}).items()
         for row in rows:
             remote.check_speaks_of(row.at("address"), address)
@@ -115,7 +100,7 @@ class Ogmios:
         """Hand in a signed transaction and return its id; raises as ChainBackend.submit does."""
         transaction = read_bounded(raw)
         self._memory.keep(transaction.tx_id, raw)
-        self._remote.ready()
+        self._ready()
         answer = self._ask("submitTransaction", {"transaction": {"cbor": raw.hex()}})
         failure = answer.find("error")
         if failure is not None:
@@ -140,7 +125,7 @@ class Ogmios:
                 return None
         elif height is None or block_hash is None:
             # Asked after the outputs: this tip is not before the block that made them.
-            tip = self._tip()
+            tip = self._ask_tip()
             height, block_hash = tip.height, tip.block_hash
             self._memory.seen(tx_id, height, block_hash)
         return ChainTransaction(known.raw, height, block_hash, valid=True)
@@ -152,7 +137,7 @@ class Ogmios:
         found = {utxo.ref: utxo for utxo in map(_listed, rows)}
         return {ref: found[ref] for ref in refs if ref in found}
 
-    def _genesis(self) -> Genesis:
+    def _ask_genesis(self) -> Genesis:
         answer = self._ask("queryNetwork/genesisConfiguration", {"era": "shelley"})
         found = _result(answer)
         start = found.at("startTime")
@@ -164,7 +149,7 @@ class Ogmios:
             raise wrong(start.where, "it is no time in UTC") from error
         return Genesis(found.at("networkMagic").whole(), int(began.timestamp()))
 
-    def _tip(self) -> Tip:
+    def _ask_tip(self) -> Tip:
         found = self._query("queryNetwork/tip", {})
         height = self._query("queryNetwork/blockHeight", {})
         slot = found.at("slot").whole(0, remote.SLOT_MAX)
@@ -172,10 +157,10 @@ class Ogmios:
             slot=slot,
             height=height.whole(0, remote.HEIGHT_MAX),
             block_hash=found.at("id").octets(32),
-            time_s=self._remote.time_of(slot),
+            time_s=self._time_of(slot),
         )
 
-    def _parameters(self) -> FeeParams:
+    def _ask_parameters(self) -> FeeParams:
         found = self._query("queryLedgerState/protocolParameters", {})
         return remote.fee_params(
             found.at("minFeeCoefficient"),
@@ -185,7 +170,7 @@ class Ogmios:
         )
 
     def _query(self, method: str, params: dict[str, object]) -> Part:
-        self._remote.ready()
+        self._ready()
         return _result(self._ask(method, params))
 
     def _ask(self, method: str, params: dict[str, object]) -> Part:

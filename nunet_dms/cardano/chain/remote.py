@@ -8,13 +8,15 @@ bytes of a transaction are read by ourselves, and count only if their hash is th
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from nunet_dms.cardano.address import Address, parse_address
 from nunet_dms.cardano.body import MAX_OUTPUT_INDEX
 from nunet_dms.cardano.chain.answers import Part, wrong
-from nunet_dms.cardano.chain.backend import Genesis, Tip
+from nunet_dms.cardano.chain.backend import ChainTransaction, Genesis, Tip
+from nunet_dms.cardano.chain.http import ChainHttp
 from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.fees import FeeParams, Utxo
 from nunet_dms.cardano.network import Network
@@ -70,25 +72,24 @@ class Recent(Generic[T]):
         return answer
 
 
-class Remote:
-    """One backend's memory: its network once checked, its tip, its parameters.
+class Remote(ABC):
+    """A backend that asks somebody else, with its memory: network once checked, tip, parameters.
 
-    `clock` returns Unix seconds; `genesis` asks the backend.
+    Any thread may call; `clock` returns Unix seconds.
     """
 
-    def __init__(
-        self,
-        name: str,
-        network: Network,
-        clock: Callable[[], float],
-        genesis: Callable[[], Genesis],
-    ) -> None:
-        self._name = name
+    name: ClassVar[str]
+
+    def __init__(self, http: ChainHttp, network: Network, clock: Callable[[], float]) -> None:
+        self._http = http
         self._network = network
-        self._ask_genesis = genesis
         self._genesis: Genesis | None = None
-        self.tip: Recent[Tip] = Recent(clock, TIP_LIFE_S)
-        self.parameters: Recent[FeeParams] = Recent(clock, PARAMETERS_LIFE_S)
+        self._recent_tip: Recent[Tip] = Recent(clock, TIP_LIFE_S)
+        self._recent_parameters: Recent[FeeParams] = Recent(clock, PARAMETERS_LIFE_S)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def check_network(self) -> Genesis:
         """Return what the backend says of its network, once it is the one we are set to.
@@ -100,21 +101,42 @@ class Remote:
             if found.magic != self._network.magic:
                 raise VerificationError(
                     "wrong_network",
-                    f"cannot use this chain: {self._name} answers for the network with magic "
+                    f"cannot use this chain: {self.name} answers for the network with magic "
                     f"{found.magic}, {self._network.name} has {self._network.magic}",
                     hint="set [oracle] network and [chain] url in oracle.toml to the same network",
                 )
             self._genesis = found
         return self._genesis
 
-    def ready(self) -> None:
+    def tip(self) -> Tip:
+        """Return the last block; at most 2 s old."""
+        return self._recent_tip.get(self._ask_tip)
+
+    def parameters(self) -> FeeParams:
+        """Return the protocol parameters in force; at most 5 minutes old."""
+        return self._recent_parameters.get(self._ask_parameters)
+
+    def slot_at(self, time_s: float) -> int:
+        """Return the slot of a Unix time in seconds; of a public network without asking anybody."""
+        return self._anchor().slot_at(time_s)
+
+    @abstractmethod
+    def _ask_genesis(self) -> Genesis: ...
+
+    @abstractmethod
+    def _ask_tip(self) -> Tip: ...
+
+    @abstractmethod
+    def _ask_parameters(self) -> FeeParams: ...
+
+    def _ready(self) -> None:
         """Return once the network is known to be ours; raises UnreachableError."""
         try:
             self.check_network()
         except VerificationError as error:
             raise UnreachableError(str(error), hint=error.hint) from error
 
-    def check_address(self, address: Address) -> None:
+    def _check_address(self, address: Address) -> None:
         """Raise RefusedError for another network's address: nothing of it is ever here."""
         if address.network_id != self._network.network_id:
             raise RefusedError(
@@ -122,11 +144,7 @@ class Remote:
                 f"cannot use {address} here: this is {self._network.name}",
             )
 
-    def slot_at(self, time_s: float) -> int:
-        """Return the slot of a Unix time; of a public network without asking anybody."""
-        return self._anchor().slot_at(time_s)
-
-    def time_of(self, slot: int) -> int:
+    def _time_of(self, slot: int) -> int:
         """Return the Unix time in seconds at which a slot begins."""
         anchor = self._anchor()
         return anchor.time_s + slot - anchor.slot
@@ -134,9 +152,42 @@ class Remote:
     def _anchor(self) -> SlotAnchor:
         anchor = SHELLEY_BEGINS.get(self._network.name)
         if anchor is None:  # a development network began when it was made
-            self.ready()
+            self._ready()
             anchor = SlotAnchor(0, self.check_network().system_start_s)
         return anchor
+
+
+class Indexer(Remote):
+    """A backend that knows every transaction by its id, and what became of every output."""
+
+    utxo_source: ClassVar[str]
+    """Where it says what is spent, for messages."""
+
+    def transaction(self, tx_id: bytes) -> ChainTransaction | None:
+        """Return the transaction of that id, or None while no block holds it."""
+        found = self._look_up(tx_id)
+        return None if found is None else found[0]
+
+    def utxo(self, ref: TxInput) -> Utxo | None:
+        """Return the output if a block made it and none has spent it."""
+        if self._spent(ref) is not False:
+            return None
+        found = self._look_up(ref.tx_id)
+        if found is None or not found[0].valid:
+            return None
+        return output_of(found[1], ref, self.utxo_source)
+
+    def is_spent(self, ref: TxInput) -> bool:
+        """Return whether a block has spent the output; False also if it never existed."""
+        return self._spent(ref) is True
+
+    @abstractmethod
+    def _look_up(self, tx_id: bytes) -> tuple[ChainTransaction, Transaction] | None:
+        """Return a transaction as the chain has it and as we read it."""
+
+    @abstractmethod
+    def _spent(self, ref: TxInput) -> bool | None:
+        """Return whether an output is spent; None if there is no such output."""
 
 
 def read_exact(raw: bytes, tx_id: bytes, where: str) -> Transaction:

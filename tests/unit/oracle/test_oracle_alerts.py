@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from money_world import Node, Requester, World
 
@@ -14,20 +11,6 @@ from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.submission import JobState
 
 HOUR_S = 3600
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """An Oracle on an empty ledger, without a window for objections."""
-    made = World(tmp_path / "oracle")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def node(world: World) -> Node:
-    """A registered node."""
-    return Node(world).register()
 
 
 def settling(world: World, node: Node, reason: Reason = Reason.SUCCEEDED) -> str:

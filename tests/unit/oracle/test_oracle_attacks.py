@@ -7,9 +7,8 @@ what it must allow.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from money_history import foreign_tokens, plan_of
@@ -33,26 +32,6 @@ from nunet_dms.protocol.report import Reason, Verdict
 from nunet_dms.protocol.signing import Domain, open_sealed
 from nunet_dms.protocol.submission import JobState, QuoteRequest
 from nunet_dms.requester import pay
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """An Oracle on an empty ledger, without a window for objections."""
-    made = World(tmp_path / "oracle")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def node(world: World) -> Node:
-    """A registered node."""
-    return Node(world).register()
-
-
-@pytest.fixture
-def requester(world: World) -> Requester:
-    """A wallet with tokens."""
-    return Requester(world).fund()
 
 
 @pytest.fixture

@@ -37,18 +37,6 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
-def node(world: World) -> Node:
-    """A registered node."""
-    return Node(world).register()
-
-
-@pytest.fixture
-def requester(world: World) -> Requester:
-    """A wallet with tokens."""
-    return Requester(world).fund()
-
-
-@pytest.fixture
 def decided(world: World, node: Node, requester: Requester) -> str:
     """A job that ran half of its time, with its verdict."""
     job_id = requester.order()

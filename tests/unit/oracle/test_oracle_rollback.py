@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from money_world import Node, Requester, World
@@ -19,26 +17,6 @@ from nunet_dms.oracle import settling, watching
 from nunet_dms.oracle.settling import FINAL_AFTER_S
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.submission import JobState
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """An Oracle on an empty ledger, without a window for objections."""
-    made = World(tmp_path / "oracle")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def node(world: World) -> Node:
-    """A registered node."""
-    return Node(world).register()
-
-
-@pytest.fixture
-def requester(world: World) -> Requester:
-    """A wallet with tokens."""
-    return Requester(world).fund()
 
 
 @pytest.fixture
