@@ -57,7 +57,7 @@ class Clockwork:
         self._each(JobState.REPORTED, lambda job: settling.begin(oracle, job.job_id))
         self._each(JobState.DECIDED, lambda job: settling.pay_out(oracle, job.job_id))
         self._each(JobState.SETTLING, lambda job: settling.follow(oracle, job))
-        self.alerts = alerts.tell(oracle)
+        self._count_alerts()
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + SWEEP_EVERY_S
             files.sweep(oracle, now_s)
@@ -74,6 +74,13 @@ class Clockwork:
                 self.step(self._oracle.clock())
             except Exception:  # the next turn may do; health tells that none did
                 log.exception("step_failed")
+
+    def _count_alerts(self) -> None:
+        """Tell of deadlines that come near; without the chain's slot the last count stands."""
+        try:
+            self.alerts = alerts.tell(self._oracle)
+        except UnreachableError as error:
+            log.warning("alerts_wait why=%s", error)
 
     def _each(self, state: JobState, act: Callable[[JobRow], object]) -> None:
         last: JobRow | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nunet_dms import config
-from nunet_dms.cardano.keys import write_key_file
+from nunet_dms.cardano.keys import PaymentKey, write_key_file
 from nunet_dms.cli.main import main
 from nunet_dms.config import CapacityConfig, Config, WalletConfig
 from nunet_dms.config import OracleConfig as NodeOracle
@@ -78,7 +78,7 @@ def nunet(
 def job_id(world: World, node: Node, nunet: Nunet, tmp_path: Path) -> str:
     """A job of this home's wallet that ran for half of its time and has its verdict."""
     (tmp_path / "job.toml").write_text(JOB_TOML)
-    nunet("wallet", "new")
+    write_key_file(resolve().wallets_dir / "default.skey", PaymentKey.generate())
     nunet("wallet", "faucet")
     world.step(1)
     _, facts, err = nunet("request", "submit", str(tmp_path / "job.toml"), "--yes")
