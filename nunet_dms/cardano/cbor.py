@@ -149,6 +149,20 @@ class Cursor:
             raise self.malformed(f"a byte string has {len(content)} bytes")
         return content
 
+    def chunked(self, most: int) -> bytes:
+        """Read a byte string of which no chunk is longer than that."""
+        start = self.pos
+        major, length = self.head()
+        if major != BYTES:
+            raise self.malformed("a byte string is missing")
+        if length != _INDEFINITE:
+            self.pos = start
+            return self.byte_string(0, most)
+        chunks = list(self._chunks(BYTES))
+        if max(map(len, chunks), default=0) > most:
+            raise self.malformed(f"a chunk has more than {most} bytes")
+        return b"".join(chunks)
+
     def digest(self, length: int) -> bytes:
         """Read a byte string of exactly this length, at most 255."""
         start = self.pos + 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nunet_dms.cardano.address import BASE_BYTES, ENTERPRISE_BYTES, Address, byron_root
 from nunet_dms.cardano.cbor import (
@@ -12,6 +12,7 @@ from nunet_dms.cardano.cbor import (
     MAX_UNSIGNED,
     UNSIGNED,
     Cursor,
+    Tag,
     encode,
 )
 from nunet_dms.cardano.value import MAX_NAME_BYTES, POLICY_BYTES, AssetId, Value
@@ -46,6 +47,8 @@ class TxOutput:
     has_script_ref: bool = False
     size: int = 0
     """Bytes of the output as it was encoded; the minimum ADA follows from it."""
+    datum: bytes | None = None
+    """The datum as it was encoded, where the output carries more than the datum's hash."""
 
     @property
     def address_type(self) -> int:
@@ -53,15 +56,18 @@ class TxOutput:
         return self.address[0] >> 4
 
 
-def new_output(address: Address, value: Value) -> TxOutput:
-    """Return a plain output, its size filled in, for a transaction that we build."""
-    plain = TxOutput(address.raw, value)
-    return TxOutput(plain.address, value, size=len(encode_output(plain)))
+def new_output(address: Address, value: Value, datum: bytes | None = None) -> TxOutput:
+    """Return an output, its size filled in, for a transaction that we build."""
+    plain = TxOutput(address.raw, value, has_datum=datum is not None, datum=datum)
+    return replace(plain, size=len(encode_output(plain)))
 
 
 def encode_output(output: TxOutput) -> bytes:
-    """Return the output in the map form of Babbage; datum and script are not written."""
-    return encode({0: output.address, 1: value_to_cbor(output.value)})
+    """Return the output in the map form of Babbage; a datum's hash and a script are not written."""
+    parts: dict[int, object] = {0: output.address, 1: value_to_cbor(output.value)}
+    if output.datum is not None:
+        parts[2] = [1, Tag(EMBEDDED_TAG, output.datum)]
+    return encode(parts)
 
 
 def value_to_cbor(value: Value) -> object:
@@ -85,8 +91,8 @@ def read_output(cursor: Cursor) -> TxOutput:
     """Read an output in either form: array (until Alonzo) or map; raises MalformedError."""
     start = cursor.pos
     parts = _read_array_form if cursor.major() == ARRAY else _read_map_form
-    address, value, has_datum, has_script_ref = parts(cursor)
-    return TxOutput(address, value, has_datum, has_script_ref, cursor.pos - start)
+    address, value, has_datum, has_script_ref, datum = parts(cursor)
+    return TxOutput(address, value, has_datum, has_script_ref, cursor.pos - start, datum)
 
 
 def read_value(cursor: Cursor) -> Value:
@@ -139,7 +145,11 @@ def _read_assets(cursor: Cursor, least: int, most: int) -> tuple[tuple[AssetId, 
     return tuple(sorted([item for item in amounts.items() if item[1]]))
 
 
-def _read_array_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:
+_Parts = tuple[bytes, Value, bool, bool, bytes | None]
+"""Address, value, whether there is a datum, and a script, and the datum itself."""
+
+
+def _read_array_form(cursor: Cursor) -> _Parts:
     address, value, place = b"", Value(0), -1
     for place in cursor.items(ARRAY):
         if place == 0:
@@ -152,12 +162,13 @@ def _read_array_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:
             raise cursor.malformed("an output has too many parts")
     if place < 1:
         raise cursor.malformed("an output lacks its address or its value")
-    return address, value, place == 2, False
+    return address, value, place == 2, False, None
 
 
-def _read_map_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:
+def _read_map_form(cursor: Cursor) -> _Parts:
     address: bytes | None = None
     value: Value | None = None
+    datum: bytes | None = None
     seen = set()
     for _ in cursor.items(MAP):
         key = cursor.unsigned()
@@ -169,29 +180,32 @@ def _read_map_form(cursor: Cursor) -> tuple[bytes, Value, bool, bool]:
         elif key == 1:
             value = read_value(cursor)
         elif key == 2:
-            _pass_datum(cursor)
+            datum = _read_datum(cursor)
         else:
-            _pass_embedded(cursor)
+            _read_embedded(cursor)
     if address is None or value is None:
         raise cursor.malformed("an output lacks its address or its value")
-    return address, value, 2 in seen, 3 in seen
+    return address, value, 2 in seen, 3 in seen, datum
 
 
-def _pass_datum(cursor: Cursor) -> None:
-    """Pass over a datum's hash (0) or the datum itself (1)."""
+def _read_datum(cursor: Cursor) -> bytes | None:
+    """Pass over a datum's hash (0), or return the datum itself (1)."""
+    datum = None
     is_open = cursor.enter(2)
     if cursor.unsigned() == 0:
         cursor.digest(DATUM_HASH_BYTES)
     else:
-        _pass_embedded(cursor)
+        datum = _read_embedded(cursor)
     cursor.leave(is_open)
+    return datum
 
 
-def _pass_embedded(cursor: Cursor) -> None:
+def _read_embedded(cursor: Cursor) -> bytes:
     cursor.expect_tag(EMBEDDED_TAG)
     embedded = Cursor(cursor.byte_string(1, cursor.size))
     embedded.opaque()
     embedded.finish()
+    return embedded.data
 
 
 def _read_address(cursor: Cursor, *, may_have_junk: bool) -> bytes:

@@ -13,7 +13,9 @@ from fastapi import APIRouter, Query, Request, Response
 from nunet_dms.cardano.chain.archive import ArchivedBlock, ArchivedOutput
 from nunet_dms.cardano.chain.backend import ChainTransaction
 from nunet_dms.cardano.chain.node_refusals import words_of
+from nunet_dms.cardano.hashes import blake2b_256
 from nunet_dms.cardano.network import DEVNET
+from nunet_dms.cardano.output import TxOutput
 from nunet_dms.cardano.transaction import TxInput, read_transaction
 from nunet_dms.cardano.value import total
 from nunet_dms.errors import RefusedError
@@ -250,10 +252,18 @@ def _output(found: ArchivedOutput) -> dict[str, Plain]:
         "address": face.bech32_of(found.output.address),
         "amount": face.amounts(found.output.value),
         "output_index": found.ref.index,
-        "data_hash": None,
-        "inline_datum": None,
+        **_datum(found.output),
         "collateral": False,
         "reference_script_hash": None,
+    }
+
+
+def _datum(output: TxOutput) -> dict[str, Plain]:
+    if output.datum is None:
+        return {"data_hash": None, "inline_datum": None}
+    return {
+        "data_hash": blake2b_256(output.datum).hex(),
+        "inline_datum": output.datum.hex(),
     }
 
 
@@ -274,8 +284,7 @@ def _address_utxos(ledger: Shown, address: str, count: int, page: int) -> Plain:
                 "output_index": utxo.ref.index,
                 "amount": face.amounts(utxo.output.value),
                 "block": block.block_hash.hex() if block else "",
-                "data_hash": None,
-                "inline_datum": None,
+                **_datum(utxo.output),
                 "reference_script_hash": None,
             }
         )

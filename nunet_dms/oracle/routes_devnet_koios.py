@@ -8,6 +8,7 @@ from nunet_dms.cardano.body import MAX_OUTPUT_INDEX
 from nunet_dms.cardano.chain.archive import ArchivedOutput
 from nunet_dms.cardano.chain.node_refusals import words_of
 from nunet_dms.cardano.fingerprint import asset_fingerprint
+from nunet_dms.cardano.hashes import blake2b_256
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.cardano.transaction import TxInput
 from nunet_dms.errors import MalformedError, RefusedError
@@ -207,6 +208,7 @@ def _row(ledger: Shown, found: ArchivedOutput, *, extended: bool) -> Plain:
         }
         for asset, amount in value.assets
     ]
+    datum = found.output.datum
     return {
         "tx_hash": found.ref.tx_id.hex(),
         "tx_index": found.ref.index,
@@ -217,8 +219,8 @@ def _row(ledger: Shown, found: ArchivedOutput, *, extended: bool) -> Plain:
         "epoch_no": slot // face.EPOCH_SLOTS,
         "block_height": found.height,
         "block_time": ledger.time_of(slot),
-        "datum_hash": None,
-        "inline_datum": None,
+        "datum_hash": None if datum is None else blake2b_256(datum).hex(),
+        "inline_datum": None if datum is None else {"bytes": datum.hex()},
         "reference_script": None,
         "asset_list": assets if extended else None,
         "is_spent": found.spent_by is not None,

@@ -136,6 +136,7 @@ def _row(found: ArchivedOutput) -> Plain:
         "index": found.ref.index,
         "address": face.bech32_of(found.output.address),
         "value": _value(found.output.value),
+        **({} if found.output.datum is None else {"datum": found.output.datum.hex()}),
     }
 
 

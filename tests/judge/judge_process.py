@@ -99,6 +99,11 @@ class Scalus:
         while waiting:
             yield waiting.popleft(), _verdict(self._receive())
 
+    def run(self, scripts: Iterable[bytes]) -> list[tuple[int, int] | None]:
+        """Return the memory and steps that each Plutus V3 script uses, None where it fails."""
+        runs = self._ask({"scripts": [encode(script).hex() for script in scripts]})["runs"]
+        return [None if used is None else (used[0], used[1]) for used in runs]
+
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         self._send(question)
         return self._receive()

@@ -83,7 +83,13 @@ class DevnetArchive:
             for each in rows
             if each["policy"] is not None
         }
-        output = TxOutput(row["address"], Value.of(row["lovelace"], assets), size=row["size"])
+        output = TxOutput(
+            row["address"],
+            Value.of(row["lovelace"], assets),
+            has_datum=row["datum"] is not None,
+            size=row["size"],
+            datum=row["datum"],
+        )
         is_spent = row["spent_height"] is not None
         return ArchivedOutput(ref, output, row["height"], row["spent_by"] if is_spent else None)
 

@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS utxo (
     address      BLOB    NOT NULL,
     lovelace     INTEGER NOT NULL CHECK (lovelace >= 0),
     size         INTEGER NOT NULL CHECK (size > 0),
+    datum        BLOB,
     height       INTEGER REFERENCES block (height),
     spent_by     BLOB    REFERENCES tx (tx_id),
     spent_height INTEGER REFERENCES block (height),
@@ -60,7 +61,7 @@ CREATE TABLE IF NOT EXISTS utxo_asset (
 
 -- "nDMS" and the version of this schema.
 PRAGMA application_id = 0x6e444d53;
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 COMMIT;
 
@@ -74,8 +75,11 @@ ALTER TABLE genesis ADD COLUMN forks INTEGER NOT NULL DEFAULT 0 CHECK (forks >= 
 -- name: upgrade_blocks
 ALTER TABLE block ADD COLUMN fork INTEGER NOT NULL DEFAULT 0 CHECK (fork >= 0);
 
+-- name: upgrade_outputs
+ALTER TABLE utxo ADD COLUMN datum BLOB;
+
 -- name: upgrade_version
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- name: use_wal
 PRAGMA journal_mode = WAL;
@@ -158,8 +162,8 @@ SELECT count(*) FROM tx WHERE height IS NULL;
 INSERT INTO tx (tx_id, raw) VALUES (:tx_id, :raw);
 
 -- name: add_output
-INSERT INTO utxo (tx_id, output_index, address, lovelace, size, height)
-VALUES (:tx_id, :output_index, :address, :lovelace, :size, :height);
+INSERT INTO utxo (tx_id, output_index, address, lovelace, size, datum, height)
+VALUES (:tx_id, :output_index, :address, :lovelace, :size, :datum, :height);
 
 -- name: add_asset
 INSERT INTO utxo_asset (tx_id, output_index, policy, name, quantity)
@@ -192,14 +196,14 @@ DELETE FROM utxo WHERE tx_id = :tx_id AND height IS NULL;
 DELETE FROM tx WHERE tx_id = :tx_id AND height IS NULL;
 
 -- name: output_by_reference
-SELECT u.tx_id, u.output_index, u.address, u.lovelace, u.size, u.height, u.spent_by, u.spent_height,
+SELECT u.tx_id, u.output_index, u.address, u.lovelace, u.size, u.datum, u.height, u.spent_by, u.spent_height,
        a.policy, a.name, a.quantity
 FROM utxo AS u LEFT JOIN utxo_asset AS a ON a.tx_id = u.tx_id AND a.output_index = u.output_index
 WHERE u.tx_id = :tx_id AND u.output_index = :output_index;
 
 -- name: unspent_outputs
 -- As of the last block, richest first: dust sent to an address cannot push its real outputs over the limit.
-SELECT u.tx_id, u.output_index, u.address, u.lovelace, u.size, u.height, u.spent_by, u.spent_height,
+SELECT u.tx_id, u.output_index, u.address, u.lovelace, u.size, u.datum, u.height, u.spent_by, u.spent_height,
        a.policy, a.name, a.quantity
 FROM (
     SELECT * FROM utxo

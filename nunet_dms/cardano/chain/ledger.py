@@ -1,7 +1,7 @@
 """The ledger's phase-1 rules, for the transactions that pay for jobs (Shelley to Conway).
 
 Pure: a transaction and what the ledger knows go in, nothing or one refusal comes out. What we do
-not judge (certificates, withdrawals, Plutus, datums, Byron) is refused, never let pass.
+not judge (certificates, withdrawals, Byron) is refused, never let pass; Plutus is for `scripts`.
 """
 
 from __future__ import annotations
@@ -9,16 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from nunet_dms.cardano.address import Address, address_from_bytes
 from nunet_dms.cardano.cbor import encode
+from nunet_dms.cardano.data import data_from_bytes
 from nunet_dms.cardano.fees import PROTOCOL, FeeParams, min_fee, min_lovelace
 from nunet_dms.cardano.hashes import blake2b_256
 from nunet_dms.cardano.output import TxOutput, assets_to_cbor, value_to_cbor
+from nunet_dms.cardano.plutus import PLUTUS_PARTS
 from nunet_dms.cardano.script import evaluate, script_hash
 from nunet_dms.cardano.transaction import Transaction, TxInput, read_transaction
 from nunet_dms.cardano.value import Value, total
 from nunet_dms.errors import MalformedError, RefusedError
+
+if TYPE_CHECKING:
+    from nunet_dms.cardano.chain.scripts import PlutusUse
 
 MAX_AMOUNT = 2**63 - 1
 """Base units; the ledger lets one output hold up to 2**64 - 1, SQLite's integers end here."""
@@ -75,12 +81,17 @@ class KnownOutput:
 
 @dataclass(frozen=True, slots=True)
 class LedgerState:
-    """What the rules need to know: the slot, the network, and the outputs that inputs name."""
+    """What the rules need to know: the slot, the network, and the outputs that inputs name.
+
+    `known` has those of collateral inputs too.
+    """
 
     slot: int
     network_id: int
     known: Mapping[TxInput, KnownOutput]
     parameters: FeeParams = PROTOCOL
+    zero_time_ms: int = 0
+    """Unix milliseconds of slot 0, which scripts are told times by."""
 
 
 def read_bounded(raw: bytes, parameters: FeeParams = PROTOCOL) -> Transaction:
@@ -99,15 +110,24 @@ def check_transaction(transaction: Transaction, state: LedgerState) -> None:
     """
     _check_size(transaction.counted_size, state.parameters)
     _check_supported(transaction)
+    use = _plutus_in(transaction)
+    made = transaction.outputs + (use.extra_outputs if use else ())
+    _check_carried(made)
     check_interval(transaction, state.slot)
-    spent = _resolve_inputs(transaction, state.known)
-    _check_networks(transaction, state.network_id)
-    _check_outputs(transaction, state.parameters)
+    spent = _resolve_inputs(transaction.inputs, state.known)
+    at_stake = _resolve_inputs(use.parts.collateral, state.known) if use else ()
+    _check_networks(transaction.network_id, made, state.network_id)
+    _check_outputs(made, state.parameters)
     _check_metadata(transaction)
-    _check_balance(transaction, spent, state.parameters)
+    least_fee = min_fee(transaction.counted_size, state.parameters) + (use.price if use else 0)
+    _check_balance(transaction, spent, least_fee)
     owners = tuple(address_from_bytes(output.address) for output in spent)
-    _check_scripts(transaction, owners)
-    _check_witnesses(transaction, owners)
+    _check_scripts(transaction, owners, frozenset(use.scripts if use else ()))
+    if use:
+        use.check(transaction, spent, at_stake, state)
+    _check_witnesses(transaction, owners + tuple(address_from_bytes(o.address) for o in at_stake))
+    if use:
+        use.run(transaction, spent, state)
 
 
 def check_interval(transaction: Transaction, slot: int) -> None:
@@ -132,26 +152,42 @@ def _check_size(size: int, parameters: FeeParams) -> None:
 
 
 def _check_supported(transaction: Transaction) -> None:
-    if transaction.unsupported:
-        raise _refusal(
-            LedgerRule.UNSUPPORTED, f"it uses {', '.join(sorted(set(transaction.unsupported)))}"
-        )
-    for index, output in enumerate(transaction.outputs):
-        if output.has_datum or output.has_script_ref:
-            kind = "a datum" if output.has_datum else "a reference script"
-            raise _refusal(LedgerRule.UNSUPPORTED, f"output {index} carries {kind}")
+    unjudged = set(transaction.unsupported) - PLUTUS_PARTS
+    if unjudged:
+        raise _refusal(LedgerRule.UNSUPPORTED, f"it uses {', '.join(sorted(unjudged))}")
     if not transaction.claims_valid:
         raise _refusal(LedgerRule.CLAIMS_INVALID, "it says of itself that its scripts fail")
-
-
-def _resolve_inputs(
-    transaction: Transaction, known: Mapping[TxInput, KnownOutput]
-) -> tuple[TxOutput, ...]:
     if not transaction.inputs:
         raise _refusal(LedgerRule.NO_INPUT, "it spends nothing")
     if len(set(transaction.inputs)) != len(transaction.inputs):
         raise _refusal(LedgerRule.DUPLICATE_INPUT, "it names an input twice")
-    return tuple(_spendable(ref, known.get(ref)) for ref in transaction.inputs)
+
+
+def _plutus_in(transaction: Transaction) -> PlutusUse | None:
+    """Return what the transaction has of Plutus; its rules are loaded when there is something."""
+    if PLUTUS_PARTS.isdisjoint(transaction.unsupported):
+        return None
+    from nunet_dms.cardano.chain.scripts import read_use  # noqa: PLC0415 - payments have none
+
+    return read_use(transaction)
+
+
+def _check_carried(made: tuple[TxOutput, ...]) -> None:
+    for index, output in enumerate(made):
+        if output.has_script_ref or (output.has_datum and output.datum is None):
+            kind = "a reference script" if output.has_script_ref else "a datum's hash"
+            raise _refusal(LedgerRule.UNSUPPORTED, f"output {index} carries {kind}")
+        if output.datum is not None:
+            try:
+                data_from_bytes(output.datum)
+            except MalformedError as error:
+                raise _refusal(LedgerRule.MALFORMED, f"datum of output {index}: {error}") from error
+
+
+def _resolve_inputs(
+    inputs: tuple[TxInput, ...], known: Mapping[TxInput, KnownOutput]
+) -> tuple[TxOutput, ...]:
+    return tuple(_spendable(ref, known.get(ref)) for ref in inputs)
 
 
 def _spendable(ref: TxInput, found: KnownOutput | None) -> TxOutput:
@@ -166,13 +202,12 @@ def _spendable(ref: TxInput, found: KnownOutput | None) -> TxOutput:
     return found.output
 
 
-def _check_networks(transaction: Transaction, network_id: int) -> None:
-    if transaction.network_id not in (None, network_id):
+def _check_networks(named_id: int | None, made: tuple[TxOutput, ...], network_id: int) -> None:
+    if named_id not in (None, network_id):
         raise _refusal(
-            LedgerRule.WRONG_BODY_NETWORK,
-            f"it is for network id {transaction.network_id}, not {network_id}",
+            LedgerRule.WRONG_BODY_NETWORK, f"it is for network id {named_id}, not {network_id}"
         )
-    for index, output in enumerate(transaction.outputs):
+    for index, output in enumerate(made):
         if _is_shelley(output.address) and output.address[0] & 0x0F != network_id:
             raise _refusal(
                 LedgerRule.WRONG_OUTPUT_NETWORK, f"output {index} pays to another network"
@@ -188,8 +223,8 @@ def _is_shelley(address: bytes) -> bool:
     return bool(address) and address[0] < 0x80
 
 
-def _check_outputs(transaction: Transaction, parameters: FeeParams) -> None:
-    for index, output in enumerate(transaction.outputs):
+def _check_outputs(made: tuple[TxOutput, ...], parameters: FeeParams) -> None:
+    for index, output in enumerate(made):
         amounts = (output.value.lovelace, *(amount for _, amount in output.value.assets))
         if not all(0 <= amount <= MAX_AMOUNT for amount in amounts):
             raise _refusal(
@@ -229,10 +264,7 @@ def _check_metadata(transaction: Transaction) -> None:
         )
 
 
-def _check_balance(
-    transaction: Transaction, spent: tuple[TxOutput, ...], parameters: FeeParams
-) -> None:
-    least = min_fee(transaction.counted_size, parameters)
+def _check_balance(transaction: Transaction, spent: tuple[TxOutput, ...], least: int) -> None:
     if transaction.fee < least:
         raise _refusal(
             LedgerRule.FEE_TOO_SMALL, f"its fee is {transaction.fee} lovelace, it needs {least}"
@@ -246,7 +278,10 @@ def _check_balance(
         )
 
 
-def _check_scripts(transaction: Transaction, owners: tuple[Address, ...]) -> None:
+def _check_scripts(
+    transaction: Transaction, owners: tuple[Address, ...], plutus: frozenset[bytes]
+) -> None:
+    """Check that each script is there that is needed, no other, and that native ones agree."""
     given = {script_hash(raw): raw for raw in transaction.native_scripts}
     spending = {owner.payment_hash for owner in owners if owner.payment_is_script}
     minting = {asset.policy for asset, _ in transaction.mint}
@@ -255,9 +290,9 @@ def _check_scripts(transaction: Transaction, owners: tuple[Address, ...]) -> Non
         (spending, LedgerRule.SCRIPT_MISSING),
         (minting, LedgerRule.MINT_SCRIPT_MISSING),
     ):
-        for digest in sorted(needed - given.keys()):
+        for digest in sorted(needed - given.keys() - plutus):
             raise _refusal(rule, f"it does not carry script {digest.hex()}")
-    for digest in sorted(given.keys() - spending - minting):
+    for digest in sorted((given.keys() | plutus) - spending - minting):
         raise _refusal(LedgerRule.SCRIPT_NOT_NEEDED, f"nothing in it needs script {digest.hex()}")
     for digest, raw in given.items():
         if not evaluate(raw, signers, transaction.valid_from, transaction.ttl):

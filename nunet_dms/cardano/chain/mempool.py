@@ -17,6 +17,7 @@ from nunet_dms.cardano.chain.ledger import (
 from nunet_dms.cardano.chain.store import LedgerStore
 from nunet_dms.cardano.fees import PROTOCOL
 from nunet_dms.cardano.network import DEVNET
+from nunet_dms.cardano.plutus import PLUTUS, ExUnits, claimed_parts
 from nunet_dms.cardano.transaction import Transaction, TxInput, read_transaction
 from nunet_dms.errors import CapacityError, RefusedError
 
@@ -38,12 +39,16 @@ def accept(store: LedgerStore, transaction: Transaction, slot: int) -> None:
     present = store.first("transaction_by_id", tx_id=transaction.tx_id)
     if present is not None and present["raw"] == transaction.raw:
         return
+    named = (*transaction.inputs, *claimed_parts(transaction).collateral)
     known = {
         found.ref: KnownOutput(found.output, found.state)
-        for found in map(store.output, transaction.inputs)
+        for found in map(store.output, named)
         if found is not None
     }
-    check_transaction(transaction, LedgerState(slot, DEVNET.network_id, known, PROTOCOL))
+    zero_time_ms = 1000 * int(store.one("genesis")["time_s"])
+    check_transaction(
+        transaction, LedgerState(slot, DEVNET.network_id, known, PROTOCOL, zero_time_ms)
+    )
     waiting = store.one("mempool_count")[0]
     if waiting >= MAX_MEMPOOL_TRANSACTIONS:
         raise CapacityError(
@@ -63,24 +68,28 @@ def accept(store: LedgerStore, transaction: Transaction, slot: int) -> None:
 def choose(store: LedgerStore, slot: int) -> list[Transaction]:
     """Return what goes into the next block, in order of arrival; drop what came too late.
 
-    What a clock set back makes too early waits, and so does what spends its outputs.
+    What a clock set back makes too early waits, and so does what needs its outputs. What has lost
+    its collateral is dropped too: a later transaction may spend it, for it goes first.
     """
     chosen: list[Transaction] = []
     dropped: set[bytes] = set()
     early: set[bytes] = set()
-    room = MAX_BLOCK_BYTES
+    size, units = 0, ExUnits(0, 0)
     for row in store.all("mempool", limit=MAX_BLOCK_TRANSACTIONS):
         if row["tx_id"] in dropped:
             continue
         transaction = read_transaction(row["raw"])
+        parts = claimed_parts(transaction)
         rule = _interval_broken(transaction, slot)
-        if rule == LedgerRule.EXPIRED.value:
+        needed = {ref.tx_id for ref in (*transaction.inputs, *parts.collateral)}
+        if rule == LedgerRule.EXPIRED.value or not _is_there(store, parts.collateral):
             dropped |= drop(store, transaction.tx_id)
-        elif rule or not early.isdisjoint(ref.tx_id for ref in transaction.inputs):
+        elif rule or not early.isdisjoint(needed):
             early.add(transaction.tx_id)
         else:
-            room -= transaction.size
-            if room < 0:
+            size += transaction.size
+            units += parts.units
+            if size > MAX_BLOCK_BYTES or not units.within(PLUTUS.max_block_units):
                 break
             chosen.append(transaction)
     return chosen
@@ -102,6 +111,12 @@ def drop(store: LedgerStore, tx_id: bytes) -> set[bytes]:
             store.run(step, tx_id=each)
         log.info("devnet_transaction_dropped tx_id=%s", each.hex())
     return found
+
+
+def _is_there(store: LedgerStore, collateral: tuple[TxInput, ...]) -> bool:
+    """Return whether every output exists and no block has spent it."""
+    found = [store.output(ref) for ref in collateral]
+    return all(each is not None and not each.is_spent_on_chain for each in found)
 
 
 def _interval_broken(transaction: Transaction, slot: int) -> str | None:

@@ -21,8 +21,10 @@ from nunet_dms.sql import queries
 APPLICATION_ID = 0x6E444D53
 """SQLite's application_id of our files: "nDMS"."""
 FIRST_VERSION = 1
-SCHEMA_VERSION = 2
-"""SQLite's user_version: version 1 is brought up to 2, a file of any other is left alone."""
+SCHEMA_VERSION = 3
+"""SQLite's user_version: an older file is brought up to it, a newer one is left alone."""
+UPGRADES = {1: ("upgrade_genesis", "upgrade_blocks"), 2: ("upgrade_outputs",)}
+"""What brings a file of a version up to the next."""
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process that writes; its transactions take milliseconds."""
 STRICT_SINCE = (3, 37, 0)
@@ -92,7 +94,7 @@ class LedgerStore:
             raise ConfigError(f"cannot open the ledger {path}: it is damaged: {verdict}")
         if not identity["objects"]:
             self._create_tables()
-        elif identity["user_version"] == FIRST_VERSION:
+        elif identity["user_version"] < SCHEMA_VERSION:
             self._upgrade()
 
     def _create_tables(self) -> None:
@@ -103,11 +105,12 @@ class LedgerStore:
         self._db.executescript(schema)
 
     def _upgrade(self) -> None:
-        """Give a file of version 1 the columns of version 2, all or none."""
+        """Give an older file the columns that it lacks, all or none."""
         with self.writing():
-            if self.one("file_identity")["user_version"] == FIRST_VERSION:
-                for step in ("upgrade_genesis", "upgrade_blocks", "upgrade_version"):
+            for version in range(self.one("file_identity")["user_version"], SCHEMA_VERSION):
+                for step in UPGRADES[version]:
                     self.run(step)
+            self.run("upgrade_version")
 
     def close(self) -> None:
         """Close the file; what was committed is already on disk."""
@@ -181,6 +184,7 @@ class LedgerStore:
             address=output.address,
             lovelace=output.value.lovelace,
             size=output.size,
+            datum=output.datum,
             height=height,
         )
         for asset, quantity in output.value.assets:
@@ -226,7 +230,13 @@ def _stored_output(rows: list[sqlite3.Row]) -> StoredOutput:
         state = OutputState.UNSPENT
     return StoredOutput(
         TxInput(row["tx_id"], row["output_index"]),
-        TxOutput(row["address"], Value.of(row["lovelace"], assets), size=row["size"]),
+        TxOutput(
+            row["address"],
+            Value.of(row["lovelace"], assets),
+            has_datum=row["datum"] is not None,
+            size=row["size"],
+            datum=row["datum"],
+        ),
         row["height"],
         state,
     )

@@ -9,12 +9,14 @@ import pytest
 from chain_world import ADA, FACES, Spender, change_of, remote, source_of
 from oracle_world import World
 
+from nunet_dms.cardano.builder import build_transfer
 from nunet_dms.cardano.chain.backend import ChainBackend, ChainTransaction
 from nunet_dms.cardano.chain.devnet import Devnet
 from nunet_dms.cardano.chain.ledger import LedgerRule
 from nunet_dms.cardano.fees import Utxo
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.cardano.output import new_output
+from nunet_dms.cardano.signing import sign
 from nunet_dms.cardano.transaction import TxInput, read_transaction
 from nunet_dms.cardano.value import Value
 from nunet_dms.errors import RefusedError, UnreachableError
@@ -68,6 +70,20 @@ def test_an_address_is_listed_with_everything_it_holds(
     held = [utxo.output.value.quantity(devnet.asset) for utxo in found]
     assert held == [1000, 7, 0]
     assert chain.utxo(found[1].ref) == found[1]
+
+
+def test_an_output_with_a_datum_is_told_as_one(
+    world: World, chain: ChainBackend, spender: Spender
+) -> None:
+    held = new_output(spender.address, Value(5 * ADA), datum=b"\x18\x2a")
+    built = build_transfer(spender.funds(), (held,), spender.address)
+    made = TxInput(chain.submit(sign(built.raw, spender.key)), 0)
+    world.step(3)
+    listed = {utxo.ref: utxo.output.has_datum for utxo in chain.unspent_outputs(spender.address)}
+    assert [ref for ref, has_datum in listed.items() if has_datum] == [made]
+    found = chain.utxo(made)
+    assert found is not None
+    assert (found.output.has_datum, found.output.datum) == (True, b"\x18\x2a")
 
 
 def test_a_transaction_is_there_once_a_block_has_it(

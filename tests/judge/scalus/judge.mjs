@@ -3,15 +3,17 @@
 // {"utxos": hex, "slot": number}                opens a ledger that holds this UTxO map (CBOR)
 // {"utxos": hex, "slot": number, "tx": hex}     judges one transaction in a ledger of its own
 // {"slot": number}, {"tx": hex}                 go on with the ledger that was opened last
+// {"scripts": [hex, ...]}                       runs Plutus V3 scripts that need no argument
 // {"holdings": true}                            asks for the opened ledger's UTxO map
 //
-// Answers: {"accepted": true, "id": hex}, {"accepted": false, "error": text}, {"utxos": hex}, {};
+// Answers: {"accepted": true, "id": hex}, {"accepted": false, "error": text}, {"utxos": hex}, {},
+// {"runs": [[memory, steps] or null, ...]} (null where a script ended in an error);
 // {"fault": text} for a question that makes no sense.
 
 import { createInterface } from "node:readline";
 import scalus from "scalus";
 
-const { Emulator, SlotConfig } = scalus;
+const { Emulator, Scalus, SlotConfig } = scalus;
 const fromHex = (text) => new Uint8Array(Buffer.from(text, "hex"));
 const toHex = (bytes) => Buffer.from(bytes).toString("hex");
 
@@ -33,7 +35,17 @@ function judge(ledger, tx) {
   }
 }
 
+function run(script) {
+  try {
+    const { isSuccess, budget } = Scalus.evaluateScript(script);
+    return isSuccess ? [Number(budget.memory), Number(budget.steps)] : null;
+  } catch {
+    return null;
+  }
+}
+
 function answer(question) {
+  if (question.scripts !== undefined) return { runs: question.scripts.map(run) };
   if (question.holdings) return { utxos: toHex(opened.getUtxosCbor()) };
   if (question.utxos !== undefined) {
     const ledger = open(question.utxos, question.slot);

@@ -211,20 +211,23 @@ def test_the_first_broken_block_is_named(
             Devnet(path, clock)
 
 
-VERSION_1 = (
+BACK_TO_2 = ("ALTER TABLE utxo DROP COLUMN datum", "PRAGMA user_version = 2")
+BACK_TO_1 = (
+    *BACK_TO_2,
     "ALTER TABLE genesis DROP COLUMN forks",
     "ALTER TABLE block DROP COLUMN fork",
     "PRAGMA user_version = 1",
 )
 
 
-def test_a_ledger_of_the_first_version_goes_on_with_its_blocks(
-    path: Path, clock: FakeClock
+@pytest.mark.parametrize("back", [BACK_TO_1, BACK_TO_2], ids=["1", "2"])
+def test_a_ledger_of_an_older_version_goes_on_with_its_blocks(
+    path: Path, clock: FakeClock, back: tuple[str, ...]
 ) -> None:
     with Devnet(path, clock) as ledger:
         funded, tip = fund(ledger, REQUESTER), ledger.tip()
     with closing(sqlite3.connect(path)) as db:
-        for step in VERSION_1:
+        for step in back:
             db.execute(step)
         db.commit()
     for _ in range(2):

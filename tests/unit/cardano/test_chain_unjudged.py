@@ -59,7 +59,6 @@ WITNESS_PARTS: dict[str, dict[int, object]] = {
 }
 OUTPUT_PARTS: dict[str, dict[int, object]] = {
     "a datum": {2: [0, bytes(32)]},
-    "a datum ": {2: [1, Tag(24, encode(42))]},
     "a reference script": {3: Tag(24, encode([0, Encoded(NATIVE)]))},
     "byron_address": {0: BYRON},
     "pointer_address": {0: b"\x40" + bytes(28) + b"\1\2\3"},
