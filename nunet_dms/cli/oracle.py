@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nunet_dms import paths
-from nunet_dms.cli import oracle_disputes, render
+from nunet_dms.cli import oracle_devnet, oracle_disputes, render
 from nunet_dms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -173,3 +173,6 @@ def _made(config: OracleConfig, listen: str) -> Made:
         fingerprint=fingerprint_of(keys.ticket.public),
         escrow_key_hash=keys.escrow.key_hash.hex(),
     )
+
+
+app.add_typer(oracle_devnet.app, name="devnet")

@@ -16,10 +16,16 @@ import uvicorn
 from nunet_dms.cardano.fingerprint import asset_fingerprint
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.errors import ConfigError, UnreachableError
+from nunet_dms.oracle import jobs
 from nunet_dms.oracle.app import make_app
-from nunet_dms.oracle.clockwork import Clockwork
+from nunet_dms.oracle.clockwork import JOBS_AT_ONCE, Clockwork
 from nunet_dms.oracle.composition import Oracle, open_oracle
 from nunet_dms.oracle.config import OracleConfig
+from nunet_dms.oracle.jobs import Paper
+from nunet_dms.oracle.states import ENDED
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.quote import JobRequest
+from nunet_dms.protocol.submission import JobState
 
 GRACE_S = 10
 """For calls under way when the server is to stop; long polls end at once."""
@@ -80,6 +86,7 @@ def serve(
     stop = threading.Event()
     thread = threading.Thread(target=clockwork.run, args=(stop,), name="clockwork", daemon=True)
     try:
+        _check_jobs(oracle)
         _check_chain(oracle)
         with listen(config.host, config.port) as sock:
             line = f"oracle listening on {url_of(sock)}{_notice(oracle)}"
@@ -127,6 +134,22 @@ def _ending_here(server: HttpServer) -> Iterator[None]:
     finally:
         for number, handler in zip(stops, before, strict=True):
             signal.signal(number, handler)
+
+
+def _check_jobs(oracle: Oracle) -> None:
+    """Refuse a database with open jobs that were paid on another network: none would be settled."""
+    with oracle.store.reading() as db:
+        for state in (state for state in JobState if state not in ENDED):
+            for job in jobs.in_state(db, state, JOBS_AT_ONCE):
+                request = strict.decode(
+                    JobRequest, jobs.needed_paper(db, job.job_id, Paper.REQUEST)
+                )
+                if request.network_magic != oracle.network.magic:
+                    raise ConfigError(
+                        f"cannot serve {oracle.network.name}: job {job.job_id} is open and was paid"
+                        f" on the network with magic {request.network_magic}",
+                        hint="serve that network until its jobs have ended, or make another Oracle",
+                    )
 
 
 def _check_chain(oracle: Oracle) -> None:

@@ -18,18 +18,10 @@ from random import Random
 
 import pytest
 from judge_cases import ADA, PEOPLE, Case, plain_case, random_case
-from judge_mutations import (
-    MUTATIONS,
-    PRELUDES,
-    WEAK_KEY,
-    least_of,
-    outputs_of,
-    set_value,
-    value_of,
-    with_fee,
-    with_size,
-    with_value_size,
-)
+from judge_edits import least_of, outputs_of, set_value, value_of, with_fee
+from judge_inputs import WEAK_KEY
+from judge_mutations import MUTATIONS, PRELUDES
+from judge_outputs import with_size, with_value_size
 from judge_process import Question, Scalus, Verdict, missing, scalus, utxo_map
 
 from nunet_dms.cardano.address import address_from_bytes

@@ -7,10 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import requests
+
+from nunet_dms.cardano.chain.devnet import GENESIS_LOVELACE, Devnet
+from nunet_dms.cardano.keys import PaymentKey
+from nunet_dms.oracle.config import load
 
 WAIT_S = 30
 WITHOUT = "import sys; sys.modules[{!r}] = None; "
@@ -102,3 +107,23 @@ def test_without_the_extra_it_says_what_to_install(folder: Path, module: str) ->
     served = nunet("oracle", "serve", "--dir", folder, before=WITHOUT.format(module))
     assert served.returncode == 2
     assert "install 'nunet-dms[oracle]'" in served.stderr
+
+
+def test_the_development_ledger_is_looked_through_and_taken_back(folder: Path) -> None:
+    untouched = nunet("oracle", "devnet", "verify", "--dir", folder)
+    assert untouched.returncode == 2
+    assert "has none" in untouched.stderr
+    serve_once(folder, signal.SIGTERM)
+    with Devnet(load(folder).ledger, time.time) as devnet:
+        devnet.faucet(PaymentKey.generate().address(0), 5_000_000, 7)
+        devnet.tick()
+    found = nunet("oracle", "devnet", "verify", "--dir", folder, "--json")
+    facts = json.loads(found.stdout)
+    assert (facts["height"], facts["tokens"]) == (1, 7)
+    assert facts["lovelace"] + facts["fees_lovelace"] == GENESIS_LOVELACE
+    undone = nunet("oracle", "devnet", "rollback", "0", "--drop", "--dir", folder)
+    assert undone.stdout == "blocks undone: 1; what they held is lost; the last is 0\n"
+    again = json.loads(nunet("oracle", "devnet", "verify", "--dir", folder, "--json").stdout)
+    assert (again["height"], again["tokens"], again["lovelace"]) == (0, 0, GENESIS_LOVELACE)
+    too_high = nunet("oracle", "devnet", "rollback", "9", "--dir", folder)
+    assert (too_high.returncode, "blocks 0 to 0" in too_high.stderr) == (2, True)

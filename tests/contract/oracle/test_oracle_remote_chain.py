@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from chain_world import FACES, source_of
 from oracle_world import ManualClock, Node, Requester, World, running
 
-from nunet_dms.errors import OracleUnreachableError, RefusedError, VerificationError
+from nunet_dms.errors import (
+    ConfigError,
+    OracleUnreachableError,
+    RefusedError,
+    VerificationError,
+)
 from nunet_dms.oracle.chain_config import ChainConfig, TokenConfig
 from nunet_dms.oracle.config import OracleConfig, init
 from nunet_dms.oracle.server import serve
@@ -175,3 +181,15 @@ def test_a_chain_of_another_network_is_refused_before_anything_is_served(
     with pytest.raises(VerificationError, match="magic 424242, preprod has 1") as refusal:
         serve(config, announce=pytest.fail, clock=ManualClock())
     assert (refusal.value.code, int(refusal.value.exit_code)) == ("wrong_network", 7)
+
+
+def test_another_network_is_not_served_while_jobs_of_the_old_one_are_open(
+    world: World, tmp_path: Path
+) -> None:
+    Node(world).online()
+    job = Requester(world).order()
+    config = replace(
+        world.oracle.config, network="preprod", chain=ChainConfig(backend="koios"), port=0
+    )
+    with pytest.raises(ConfigError, match=f"job {job.job_id} is open and was paid on the network"):
+        serve(config)
