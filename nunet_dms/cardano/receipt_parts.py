@@ -151,7 +151,7 @@ def check_settled(case: Case) -> Finding:
     verdict = open_verdict(case, receipt.verdict)
     escrow_ref = TxInput(payment.tx_id, payment.output_index)
     terms = settlement_terms(receipt.request, escrow_ref, verdict)
-    transaction = check_settlement(bytes.fromhex(receipt.settlement_tx), terms)
+    transaction = check_settlement(bytes.fromhex(receipt.settlement_tx), terms, params=None)
     parties = {terms.escrow.requester, terms.escrow.node, terms.escrow.oracle}
     hold(
         "settlement",

@@ -16,6 +16,9 @@ from nunet_dms.errors import VerificationError
 MAX_SETTLEMENT_FEE = 500_000
 """Lovelace. A settlement costs about 185,000; more would burn the requester's ADA."""
 
+MAX_PROVIDER_LOVELACE = 2_000_000
+"""Where the protocol's parameters are not known; the least beside tokens is about 1.2 ADA."""
+
 
 class SettlementRefusal(str, Enum):
     """Why a payout is not signed."""
@@ -65,12 +68,14 @@ class SettlementTerms:
 
 
 def check_settlement(
-    raw: bytes, terms: SettlementTerms, params: FeeParams = PROTOCOL
+    raw: bytes, terms: SettlementTerms, params: FeeParams | None = PROTOCOL
 ) -> Transaction:
     """Return the payout, read, when it is exactly what the terms say.
 
-    Raises VerificationError whose code is a SettlementRefusal. That the escrow's ADA is not
-    lost follows from the bounds on fee and provider, and from the ledger's conservation.
+    Without `params`, of a chain or a time whose parameters are not known, the ADA that goes with
+    the provider's tokens is held to MAX_PROVIDER_LOVELACE instead; the tokens never differ.
+    Raises VerificationError whose code is a SettlementRefusal. That the escrow's ADA is not lost
+    follows from the bounds on fee and provider, and from the ledger's conservation.
     """
     transaction = read_transaction(raw)
     _check_shape(transaction, terms)
@@ -122,9 +127,9 @@ def _check_shape(transaction: Transaction, terms: SettlementTerms) -> None:
 
 
 def _check_outputs(
-    outputs: tuple[TxOutput, ...], terms: SettlementTerms, params: FeeParams
+    outputs: tuple[TxOutput, ...], terms: SettlementTerms, params: FeeParams | None
 ) -> None:
-    due = terms.provider_output(params)
+    due = terms.provider_output(params or PROTOCOL)
     if len(outputs) != (1 if due is None else 2):
         raise _refused(SettlementRefusal.WRONG_OUTPUTS, f"it has {len(outputs)} outputs")
     for output in outputs:
@@ -133,7 +138,7 @@ def _check_outputs(
         if output.has_script_ref:
             raise _refused(SettlementRefusal.REFERENCE_SCRIPT_PRESENT, "an output has a script")
     if due is not None:
-        _check_provider(outputs[0], due)
+        _check_provider(outputs[0], due, is_exact=params is not None)
     rest = outputs[-1]
     if rest.address != terms.requester_address.raw:
         raise _refused(SettlementRefusal.WRONG_REQUESTER, "it does not pay the rest back")
@@ -146,10 +151,12 @@ def _check_outputs(
         )
 
 
-def _check_provider(output: TxOutput, due: TxOutput) -> None:
+def _check_provider(output: TxOutput, due: TxOutput, *, is_exact: bool) -> None:
     if output.address != due.address:
         raise _refused(SettlementRefusal.WRONG_PROVIDER, "it does not pay the provider's wallet")
-    if output.value != due.value:
+    lovelace = output.value.lovelace
+    is_due = lovelace == due.value.lovelace if is_exact else lovelace <= MAX_PROVIDER_LOVELACE
+    if output.value.assets != due.value.assets or not is_due:
         raise _refused(
             SettlementRefusal.WRONG_PROVIDER_AMOUNT,
             f"it pays the provider {output.value}, the verdict says {due.value}",

@@ -53,7 +53,7 @@ def sign_settlement(
         first_of(verdict, settlement.first_verdict, ticket_key)
     ref = TxInput(bytes.fromhex(settlement.escrow_tx_id), settlement.escrow_output_index)
     raw = bytes.fromhex(settlement.tx)
-    transaction = check_settlement(raw, settlement_terms(request, ref, verdict))
+    transaction = check_settlement(raw, settlement_terms(request, ref, verdict), params=None)
     witness = witness_for(raw, us.settlement_key)
     return Payout(
         signature=Cosignature(public_key=witness.public.hex(), signature=witness.signature.hex()),

@@ -26,6 +26,7 @@ from cardano_world import (
 from nunet_dms.cardano.builder import FeeParams, build_settlement, sign
 from nunet_dms.cardano.cbor import Tag, decode, encode
 from nunet_dms.cardano.payment import SettlementRefusal, SettlementTerms, check_settlement
+from nunet_dms.cardano.settlement import MAX_PROVIDER_LOVELACE
 from nunet_dms.errors import VerificationError
 
 Body = dict[int, Any]
@@ -163,3 +164,25 @@ def test_what_the_id_does_not_cover_is_judged_too() -> None:
     assert refusal(encode([body, forged, valid, None])) == "bad_signature"
     assert refusal(encode([body, {**witnesses, 5: {}}, valid, None])) == "unsupported"
     assert refusal(b"\x80") == "malformed"
+
+
+@pytest.mark.parametrize(
+    ("change", "is_fine"),
+    [
+        (_set(1, 0, 1, 0, to=1), True),
+        (_set(1, 0, 1, 0, to=MAX_PROVIDER_LOVELACE), True),
+        (_set(1, 0, 1, 0, to=MAX_PROVIDER_LOVELACE + 1), False),
+        (_set(1, 0, 1, 1, to={ASSET.policy: {ASSET.name: 3_000_001}}), False),
+        (_set(1, 0, 1, 1, to={ASSET.policy: {ASSET.name: 2_999_999}}), False),
+    ],
+)
+def test_without_parameters_the_tokens_are_exact_and_the_ada_beside_them_is_bounded(
+    change: Callable[[Body], None], is_fine: bool
+) -> None:
+    raw = altered(build_settlement(ESCROW_UTXO, SETTLEMENT).raw, change)
+    if is_fine:
+        assert check_settlement(raw, SETTLEMENT, params=None).raw == raw
+    else:
+        with pytest.raises(VerificationError) as caught:
+            check_settlement(raw, SETTLEMENT, params=None)
+        assert caught.value.code == "wrong_provider_amount"
