@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from nunet_dms.cardano.chain.archive import DevnetArchive
 from nunet_dms.cardano.chain.backend import ChainBackend, RemoteChain
 from nunet_dms.cardano.chain.devnet import Devnet
+from nunet_dms.cardano.chain.pace import UNLIMITED, Bucket, Limit, Timing
 from nunet_dms.cardano.network import Network
 from nunet_dms.oracle.blobs import BlobStore
 from nunet_dms.oracle.config import OracleConfig, OracleKeys, read_keys
@@ -15,6 +16,9 @@ from nunet_dms.oracle.notifier import Notifier
 from nunet_dms.oracle.remote_chain import network_of, open_remote
 from nunet_dms.oracle.speed import Places
 from nunet_dms.oracle.store import Store
+
+GUEST_LIMIT = Limit(burst=20, per_s=2.0)
+"""Of calls for wallets, of the 9 in a second that the public tiers allow in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,8 @@ class Oracle:
     """The development ledger's past, for those who look at it over HTTP."""
     remote: RemoteChain | None
     """The chain once more, when somebody else has it."""
+    guests: Bucket
+    """How often wallets may ask that chain: jobs are never to lack their calls."""
     store: Store
     blobs: BlobStore
     notifier: Notifier
@@ -66,6 +72,7 @@ def open_oracle(config: OracleConfig, clock: Callable[[], float]) -> Oracle:
         devnet=chain.devnet,
         archive=chain.archive,
         remote=chain.remote,
+        guests=Bucket(UNLIMITED if chain.remote is None else GUEST_LIMIT, Timing()),
         store=Store.open(config.database),
         blobs=BlobStore(config.blobs),
         notifier=Notifier(),

@@ -110,8 +110,7 @@ async def submit(request: Request) -> Response:
     await wallet_of(request)
     body = await read_json(request, TransactionBody)
     raw = bytes.fromhex(body.tx)
-    tx_id = await run_in_threadpool(oracle_of(request).chain.submit, raw)
-    return answer(TransactionId(tx_id=tx_id.hex()))
+    return await answered(views.submit, oracle_of(request), raw)
 
 
 @router.post("/v1/devnet/faucet", openapi_extra=shapes(FaucetRequest, TransactionId))

@@ -7,13 +7,20 @@ from importlib.metadata import version
 from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
 from nunet_dms.cardano.network import DEVNET
+from nunet_dms.errors import RefusedError
 from nunet_dms.oracle import disputing, jobs, logs
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.disputing import Disputed
 from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.states import LOG_OPEN
 from nunet_dms.protocol.api import JOBS_MAX, LOG_CHUNK_MAX_BYTES, OracleInfo
-from nunet_dms.protocol.chain import AssetQuantity, ChainParameters, UtxoList, UtxoView
+from nunet_dms.protocol.chain import (
+    AssetQuantity,
+    ChainParameters,
+    TransactionId,
+    UtxoList,
+    UtxoView,
+)
 from nunet_dms.protocol.submission import JobList, JobView
 
 VERSION = version("nunet-dms")
@@ -90,6 +97,20 @@ def log_part(
     return job, part, job.state not in LOG_OPEN
 
 
+def submit(oracle: Oracle, raw: bytes) -> TransactionId:
+    """Hand a wallet's transaction to the chain; raises RefusedError."""
+    admit_guest(oracle)
+    return TransactionId(tx_id=oracle.chain.submit(raw).hex())
+
+
+def admit_guest(oracle: Oracle) -> None:
+    """Raise RefusedError `busy` when wallets ask a chain that others have more than their share."""
+    if not oracle.guests.take(longest_s=0):
+        raise RefusedError(
+            "busy", "cannot ask the chain: too many wallets do just now", hint="try again soon"
+        )
+
+
 def parameters(oracle: Oracle) -> ChainParameters:
     """Return the ledger's fee rules and its present slot."""
     found, tip = oracle.chain.parameters(), oracle.chain.tip()
@@ -105,7 +126,9 @@ def parameters(oracle: Oracle) -> ChainParameters:
 
 def utxos(oracle: Oracle, address: str) -> UtxoList:
     """Return an address's unspent outputs; raises MalformedError for what is no address."""
-    found = oracle.chain.unspent_outputs(parse_address(address))
+    wanted = parse_address(address)
+    admit_guest(oracle)
+    found = oracle.chain.unspent_outputs(wanted)
     return UtxoList(
         utxos=tuple(
             [

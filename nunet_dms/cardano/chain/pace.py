@@ -53,7 +53,10 @@ class Timing:
 
 
 class Bucket:
-    """A token bucket: `take` waits until one more call is allowed. Threads may share it."""
+    """A token bucket: `take` waits until one more call is allowed. Threads may share it.
+
+    Who may not wait gives 0 for `longest_s`.
+    """
 
     def __init__(self, limit: Limit, timing: Timing) -> None:
         self._limit = limit
@@ -62,7 +65,7 @@ class Bucket:
         self._left = float(limit.burst)
         self._filled_at_s = timing.monotonic()
 
-    def take(self) -> bool:
+    def take(self, longest_s: float = QUEUE_MAX_S) -> bool:
         """Wait for the turn of one call, behind earlier ones; False if that would take too long."""
         if self._limit.burst == 0:
             return True
@@ -72,7 +75,7 @@ class Bucket:
             self._left = min(float(self._limit.burst), self._left + gained)
             self._filled_at_s = now_s
             wait_s = (1 - self._left) / self._limit.per_s
-            if wait_s > QUEUE_MAX_S:
+            if wait_s > longest_s:
                 return False
             self._left -= 1
         if wait_s > 0:

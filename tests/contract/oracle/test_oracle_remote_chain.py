@@ -10,17 +10,25 @@ import pytest
 from chain_world import FACES, source_of
 from oracle_world import ManualClock, Node, Requester, World, running
 
+from nunet_dms.cardano.chain.pace import Limit
 from nunet_dms.errors import (
     ConfigError,
     OracleUnreachableError,
     RefusedError,
     VerificationError,
 )
+from nunet_dms.oracle import composition
 from nunet_dms.oracle.chain_config import ChainConfig, TokenConfig
 from nunet_dms.oracle.config import OracleConfig, init
 from nunet_dms.oracle.server import serve
 from nunet_dms.protocol.api import Health, OracleInfo
-from nunet_dms.protocol.chain import ChainParameters, FaucetRequest, TransactionId
+from nunet_dms.protocol.chain import (
+    ChainParameters,
+    FaucetRequest,
+    TransactionBody,
+    TransactionId,
+    UtxoList,
+)
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Domain, open_sealed
 from nunet_dms.protocol.submission import JobState
@@ -154,6 +162,28 @@ def test_it_tells_whose_chain_it_is_and_has_no_faucet(world: World, elsewhere: W
     with pytest.raises(RefusedError) as absent:
         requester.http.call("GET", "/devnet/koios/api/v1/tip", None, Health)
     assert absent.value.code == "not_found"
+
+
+def test_wallets_have_a_share_of_the_calls_and_jobs_the_rest(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(composition, "GUEST_LIMIT", Limit(burst=2, per_s=0.0001))
+    chain = chain_at(world, "koios", tmp_path)
+    with running(tmp_path / "shared", world.clock, chain=chain, token=token_of(world)) as shared:
+        shared.step()
+        wallet = Requester(shared, funded=False)
+        path = f"/v1/chain/utxos/{wallet.address.bech32}"
+        for _ in range(2):
+            wallet.http.call("GET", path, None, UtxoList)
+        for method, where, body, kind in (
+            ("GET", path, None, UtxoList),
+            ("POST", "/v1/chain/submit", TransactionBody(tx="00"), TransactionId),
+        ):
+            with pytest.raises(OracleUnreachableError, match="too many wallets"):
+                wallet.http.call(method, where, body, kind)
+        block(world, shared)
+        health = wallet.http.call("GET", "/v1/health", None, Health)
+        assert (health.status, health.height) == ("ok", world.oracle.chain.tip().height)
 
 
 def test_a_silent_chain_makes_health_degraded_and_decides_nothing(
