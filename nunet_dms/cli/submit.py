@@ -213,11 +213,16 @@ def _payer(us: Requester, text: str) -> Address:
 
 
 def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
-    """Show the log, wait for the settlement, then fetch what the node signed as its results."""
+    """Show the log, wait for the settlement, keep its receipt, then fetch what the node signed."""
+    from nunet_dms.protocol.submission import JobState  # noqa: PLC0415 - loaded with the rest
+
     log, tell = render.LogView(), _teller()
     us.follow(job_id, log.write, tell)
     log.close(end_line=True)  # what follows, JSON above all, begins a line of its own
     view = us.wait_settled(job_id, tell)
+    if view.state is JobState.SETTLED:
+        us.receipt(job_id)
+        render.progress(f"receipt: nunet receipt verify {job_id[:12]}")
     if results_folder is not None:
         try:
             manifest = us.save_results(job_id, results_folder)

@@ -190,6 +190,8 @@ def test_following_a_job_exits_0_only_if_it_succeeded(
     assert (facts["state"], facts["reason"]) == ("settled", reason.value)
     assert f"is settled ({reason.value})" in err
     assert (folder / "out" / "metrics.json").read_bytes() == RESULT
+    kept = funded.facts("receipt", "verify", str(facts["job_id"])[:12])  # from what was kept here
+    assert (kept["job_id"], kept["first_broken"]) == (facts["job_id"], None)
 
 
 def test_a_job_that_was_signed_but_not_handed_in_is_listed_and_resumed(
