@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from nunet_dms.oracle import inbox, offering, registering, reporting, settling
+from nunet_dms.oracle import inbox, offering, receipts, registering, reporting, settling
 from nunet_dms.oracle.bodies import (
     MANIFEST_MAX_BYTES,
     answer,
@@ -120,7 +120,7 @@ async def ack_receipt(request: Request, job_id: str) -> Response:
     """Say that the receipt is stored."""
     caller = await node_of(request)
     await read_json(request, Empty)
-    return await answered(settling.ack_receipt, oracle_of(request), caller, job_id)
+    return await answered(receipts.ack_receipt, oracle_of(request), caller, job_id)
 
 
 async def _news(oracle: Oracle, node_id: str, asked: Poll) -> Inbox:

@@ -9,7 +9,16 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse
 
-from nunet_dms.oracle import admitting, disputing, files, quoting, reporting, settling, views
+from nunet_dms.oracle import (
+    admitting,
+    disputing,
+    files,
+    quoting,
+    receipts,
+    reporting,
+    settling,
+    views,
+)
 from nunet_dms.oracle.blobs import Upload
 from nunet_dms.oracle.bodies import (
     MANIFEST_MAX_BYTES,
@@ -181,7 +190,7 @@ async def object_to(request: Request, job_id: str) -> Response:
 async def receipt(request: Request, job_id: str) -> Response:
     """Return a settled job's receipt."""
     caller = await caller_of(request)
-    return await answered(settling.receipt_of, oracle_of(request), caller, job_id)
+    return await answered(receipts.receipt_of, oracle_of(request), caller, job_id)
 
 
 async def _receive(request: Request, upload: Upload) -> None:

@@ -18,8 +18,7 @@ from nunet_dms.oracle import disputing, jobs, watching
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
-from nunet_dms.oracle.offering import spec_of
-from nunet_dms.oracle.states import ENDED
+from nunet_dms.oracle.receipts import receipt_for
 from nunet_dms.oracle.terms import payment_output, window_end
 from nunet_dms.oracle.verdicts import decide
 from nunet_dms.oracle.watching import Sight
@@ -27,7 +26,7 @@ from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
 from nunet_dms.protocol.node import Cosignature, Settlement
 from nunet_dms.protocol.quote import JobRequest
-from nunet_dms.protocol.receipt import Receipt, linked
+from nunet_dms.protocol.receipt import linked
 from nunet_dms.protocol.report import Verdict
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed, seal
 from nunet_dms.protocol.submission import JobState
@@ -111,7 +110,16 @@ def pay_out(oracle: Oracle, job_id: str) -> None:
         if jobs.needed_paper(db, job_id, Paper.VERDICT) != text:
             return  # revised meanwhile: the next turn pays what it says now
         jobs.keep(db, job_id, Paper.SETTLEMENT_TX, raw.hex())
-        jobs.move(db, now, JobState.SETTLING, oracle.now_ms, detail=now.detail)
+        tx_id = read_transaction(raw).tx_id.hex()
+        jobs.move(
+            db,
+            now,
+            JobState.SETTLING,
+            oracle.now_ms,
+            settlement_tx_id=tx_id,
+            look_at_s=None,
+            detail=now.detail,
+        )
     log.info("settlement_signed job=%s provider=%d", job_id, verdict.provider_amount)
     oracle.notifier.wake(job.node_id, job_id)
 
@@ -188,7 +196,7 @@ def cosign(oracle: Oracle, caller: Caller, job_id: str, given: Cosignature) -> D
             return Done(duplicate=True)
         jobs.keep(db, job_id, Paper.SETTLEMENT_TX, whole.hex())
         tx_id = read_transaction(whole).tx_id.hex()
-        job = jobs.change(db, job, cosigned=True, settlement_tx_id=tx_id)
+        job = jobs.change(db, job, cosigned=True, settlement_tx_id=tx_id, look_at_s=None)
     log.info("settlement_cosigned job=%s by=%s tx=%s", job_id, caller.kind, tx_id)
     try:
         if _is_payable(oracle, job, oracle.chain.slot_at(oracle.clock())):
@@ -202,8 +210,13 @@ def follow(oracle: Oracle, job: JobRow) -> None:
     """Look for a settling job's payout on the chain: settle it, or hand it in again.
 
     Void is a job whose escrow was spent by another transaction, or whose payment never comes back.
+    One that waits for a second signature is looked for the more rarely the longer it waits.
     """
+    if not job.cosigned and job.look_at_s is not None:
+        return
     found = _on_chain(oracle, job)
+    if not job.cosigned and found is None:
+        _look_later(oracle, job)
     if found is None and _is_payable(oracle, job, oracle.chain.slot_at(oracle.clock())):
         if job.cosigned:
             with oracle.store.reading() as db:
@@ -238,30 +251,6 @@ def follow_settled(oracle: Oracle, job: JobRow) -> None:
     oracle.notifier.wake(job.node_id, job.job_id)
 
 
-def receipt_of(oracle: Oracle, caller: Caller, job_id: str) -> Sealed:
-    """Return a settled job's receipt; raises RefusedError `no_receipt` before that."""
-    with oracle.store.reading() as db:
-        job = jobs.of_party(db, caller, job_id)
-        text = jobs.paper(db, job_id, Paper.RECEIPT)
-    if text is None or job.state is not JobState.SETTLED:
-        raise RefusedError(
-            "no_receipt", f"cannot give a receipt: job {job_id} is {job.state.value}"
-        )
-    return strict.decode(Sealed, text)
-
-
-def ack_receipt(oracle: Oracle, node_id: str, job_id: str) -> Done:
-    """Note that the node knows a job's end; raises RefusedError `no_receipt`."""
-    with oracle.store.writing() as db:
-        job = jobs.of_node(db, job_id, node_id)
-        if job.state not in ENDED:
-            raise RefusedError("no_receipt", f"cannot take this: job {job_id} has no receipt")
-        if job.receipt_acked:
-            return Done(duplicate=True)
-        jobs.change(db, job, receipt_acked=True)
-    return Done()
-
-
 def _check_signer(request: JobRequest, witness: Witness) -> None:
     allowed = {
         bytes.fromhex(request.node_key_hash),
@@ -281,15 +270,17 @@ def _settle(oracle: Oracle, job: JobRow, found: ChainTransaction) -> None:
         now = jobs.find(db, job.job_id)
         if now is None or now.state is not JobState.SETTLING:
             return
-        receipt = _receipt(db, now, found)
+        receipt = receipt_for(db, now, found)
         sealed = seal(linked(receipt), Domain.RECEIPT, oracle.keys.ticket)
         jobs.keep(db, job.job_id, Paper.RECEIPT, strict.encode(sealed).decode())
+        jobs.keep(db, job.job_id, Paper.SETTLEMENT_TX, found.raw.hex())  # both have signed it
         jobs.move(
             db,
             now,
             JobState.SETTLED,
             oracle.now_ms,
             settled_ms=oracle.now_ms,
+            cosigned=True,
             look_at_s=watching.next_look_s(now_s, now_s),
             detail=now.detail,
         )
@@ -297,33 +288,21 @@ def _settle(oracle: Oracle, job: JobRow, found: ChainTransaction) -> None:
     oracle.notifier.wake(job.node_id, job.job_id)
 
 
-def _receipt(db: Connection, job: JobRow, found: ChainTransaction) -> Receipt:
-    ticket = jobs.paper(db, job.job_id, Paper.TICKET)
-    report = jobs.paper(db, job.job_id, Paper.REPORT)
-    return Receipt(
-        job_id=job.job_id,
-        spec=spec_of(db, job.job_id),
-        request=_request(db, job.job_id),
-        request_cose_sign1=jobs.needed_paper(db, job.job_id, Paper.COSE_SIGN1),
-        request_cose_key=jobs.needed_paper(db, job.job_id, Paper.COSE_KEY),
-        payment_tx=jobs.needed_paper(db, job.job_id, Paper.PAYMENT_TX),
-        payment_tx_id=job.payment_tx_id,
-        ticket=None if ticket is None else strict.decode(Sealed, ticket),
-        report=None if report is None else strict.decode(Sealed, report),
-        first_verdict=disputing.first_verdict(db, job.job_id),
-        objections=disputing.signed_objections(db, job.job_id),
-        verdict=strict.decode(Sealed, jobs.needed_paper(db, job.job_id, Paper.VERDICT)),
-        settlement_tx=found.raw.hex(),
-        settlement_tx_id=read_transaction(found.raw).tx_id.hex(),
-        settled_height=found.height,
-    )
-
-
 def _on_chain(oracle: Oracle, job: JobRow) -> ChainTransaction | None:
-    """Return a job's settlement as the chain has it; nobody can send it before it is co-signed."""
-    if job.settlement_tx_id is None or not job.cosigned:
+    """Return a job's settlement as the chain has it: whoever co-signs may send it past us."""
+    if job.settlement_tx_id is None:
         return None
     return oracle.chain.transaction(bytes.fromhex(job.settlement_tx_id))
+
+
+def _look_later(oracle: Oracle, job: JobRow) -> None:
+    """Note when to look again for a settlement that nobody has co-signed."""
+    now_s = int(oracle.clock())
+    since_s = (job.finished_ms or job.submitted_ms) // 1000
+    with oracle.store.writing() as db:
+        now = jobs.find(db, job.job_id)
+        if now is not None and now.state is JobState.SETTLING and not now.cosigned:
+            jobs.change(db, now, look_at_s=watching.next_look_s(now_s, since_s))
 
 
 def _void(oracle: Oracle, job: JobRow, why: str) -> None:

@@ -21,7 +21,7 @@ from nunet_dms.cardano.signing import sign, witness_for
 from nunet_dms.cardano.transaction import TxInput
 from nunet_dms.errors import CapacityError, MalformedError, VerificationError
 from nunet_dms.node.admission import verify_offer
-from nunet_dms.oracle import admitting, offering, quoting, settling, views
+from nunet_dms.oracle import admitting, offering, quoting, settling, views, watching
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.oracle.terms import payment_output
@@ -420,7 +420,7 @@ def test_refund_after_the_limit(
     world.step(1)
     requester.refund(running)
     world.step()
-    world.step()
+    world.step(watching.LOOK_MOST_S)  # what waits for a signature is looked for now and then
     assert world.tokens(requester.address) == before + job.price
     assert world.state(running) is JobState.VOID
 

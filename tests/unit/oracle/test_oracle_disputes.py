@@ -11,7 +11,7 @@ from money_world import Node, Requester, World, objection_of
 
 from nunet_dms.cardano.cip8 import sign_message
 from nunet_dms.errors import RefusedError, VerificationError
-from nunet_dms.oracle import disputing, settling
+from nunet_dms.oracle import disputing, receipts
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.config import DEFAULT_DEADLINE_MARGIN_S, OracleConfig
 from nunet_dms.oracle.terms import DISPUTE_HOLD_S, SETTLEMENT_SLOTS
@@ -55,7 +55,7 @@ def refusal(action: object, *given: object) -> str:
 
 
 def receipt_of(world: World, node: Node, job_id: str) -> Receipt:
-    sealed = settling.receipt_of(world.oracle, node.caller, job_id)
+    sealed = receipts.receipt_of(world.oracle, node.caller, job_id)
     return open_sealed(sealed, Receipt, Domain.RECEIPT, world.ticket_key)
 
 

@@ -13,7 +13,7 @@ from nunet_dms.cardano.output import new_output
 from nunet_dms.cardano.signing import sign
 from nunet_dms.cardano.value import Value
 from nunet_dms.errors import RefusedError, UnreachableError
-from nunet_dms.oracle import settling, watching
+from nunet_dms.oracle import receipts, watching
 from nunet_dms.oracle.settling import FINAL_AFTER_S
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.submission import JobState
@@ -122,7 +122,7 @@ def test_a_running_job_whose_payment_was_double_spent_is_stopped_and_pays_nobody
     assert world.tokens(node.wallet) == 0
     (void,) = node.poll().voided
     assert (void.job_id, void.why) == (job_id, job.detail)
-    settling.ack_receipt(world.oracle, node.node_id, job_id)
+    receipts.ack_receipt(world.oracle, node.node_id, job_id)
     assert node.poll().voided == ()
 
 
@@ -197,6 +197,26 @@ def test_a_settlement_is_not_handed_in_before_its_payment_is_back(
     assert world.tokens(node.wallet) == world.job(job_id).provider_amount
 
 
+def test_a_settlement_that_its_co_signer_sends_past_the_oracle_settles_the_job_all_the_same(
+    world: World, node: Node, running: tuple[str, int]
+) -> None:
+    job_id, _ = running
+    node.report(job_id, ran_ms=9_000)
+    before = world.ledger.tip().height
+    raw = bytes.fromhex(node.settlement(job_id).tx)
+    world.ledger.submit(sign(raw, node.settlement_key))
+    world.step()
+    world.step(watching.LOOK_MOST_S)
+    job = world.job(job_id)
+    assert (job.state, job.cosigned) == (JobState.SETTLED, True)
+    assert world.tokens(node.wallet) == job.provider_amount
+    receipts.receipt_of(world.oracle, node.caller, job_id)
+    world.ledger.rollback(before, drop=True)
+    for wait_s in (watching.LOOK_MOST_S, 0, 0, 0):  # whole as it was, it can be handed in again
+        world.step(wait_s)
+    assert world.state(job_id) is JobState.SETTLED
+
+
 @pytest.mark.parametrize("drop", [False, True])
 @pytest.mark.parametrize("depth", ["settlement", "payment"])
 def test_a_settlement_that_is_rolled_back_after_the_receipt_is_handed_in_again(
@@ -208,13 +228,13 @@ def test_a_settlement_that_is_rolled_back_after_the_receipt_is_handed_in_again(
     node.cosign(job_id)
     world.step()
     assert world.state(job_id) is JobState.SETTLED
-    settling.ack_receipt(world.oracle, node.node_id, job_id)
+    receipts.ack_receipt(world.oracle, node.node_id, job_id)
     world.ledger.rollback(before_settlement if depth == "settlement" else before_payment, drop)
     world.step(watching.LOOK_FIRST_S)
     if drop:
         assert world.state(job_id) is JobState.SETTLING
         with pytest.raises(RefusedError, match="cannot give a receipt"):
-            settling.receipt_of(world.oracle, node.caller, job_id)
+            receipts.receipt_of(world.oracle, node.caller, job_id)
     for _ in range(3):
         world.step()
     assert world.state(job_id) is JobState.SETTLED
