@@ -166,9 +166,11 @@ def _limit(us: Requester, text: str) -> int | None:
     return limit
 
 
-def _agreed(us: Requester, job: JobFile, max_price: str, *, yes: bool) -> CheckedQuote:
+def _agreed(
+    us: Requester, job: JobFile, max_price: str, *, yes: bool, hold_s: int | None = None
+) -> CheckedQuote:
     """Show the price, ask, and upload; raises UsageError when nobody wants it."""
-    checked = us.quote(job.spec, max_price=_limit(us, max_price))
+    checked = us.quote(job.spec, max_price=_limit(us, max_price), hold_s=hold_s)
     for line in quote_lines(checked):
         render.progress(line)
     if render.can_ask() and not yes and not render.confirm("Pay this?"):
@@ -189,9 +191,11 @@ def _write_unsigned(
 ) -> None:  # fmt: skip
     """Write the payment for another wallet to sign; the record is on disk before."""
     from nunet_dms.cardano.envelope import write_envelope  # noqa: PLC0415 - when needed
+    from nunet_dms.protocol.submission import QUOTE_HOLD_MAX_S  # noqa: PLC0415 - as above
 
     payer = _payer(us, pay_from)
-    record = us.prepare(_agreed(us, job, max_price, yes=yes), job.spec, payer)
+    checked = _agreed(us, job, max_price, yes=yes, hold_s=QUOTE_HOLD_MAX_S)
+    record = us.prepare(checked, job.spec, payer)
     write_new(to, write_envelope(bytes.fromhex(record.submission.payment_tx), signed=False))
     facts = unsigned_facts(record, to)
     lines = unsigned_lines(record, to, time.time())

@@ -20,7 +20,7 @@ from nunet_dms.protocol.quote import JobRequest, Quote
 from nunet_dms.protocol.submission import QuoteRequest
 
 QUOTE_LIFE_S = 300
-"""For that long a quote holds its place."""
+"""For that long a quote holds its place, unless its requester asks otherwise."""
 QUOTES_OPEN_MAX = 16
 """Unused quotes of one requester at a time, so that nobody holds every node for nothing."""
 DEADLINE_MARGIN_MIN_S = 3600
@@ -112,8 +112,10 @@ def _check_requester(requester: str, wanted: QuoteRequest) -> None:
 def _quote(
     oracle: Oracle, wanted: QuoteRequest, spec_hash: str, chosen: Candidate, now_s: float
 ) -> Quote:
-    expires_s = int(now_s) + QUOTE_LIFE_S
+    hold_s = wanted.hold_s or QUOTE_LIFE_S
+    expires_s = int(now_s) + hold_s
     margin = max(DEADLINE_MARGIN_MIN_S + oracle.config.window_s, oracle.config.deadline_margin_s)
+    margin += max(0, hold_s - QUOTE_LIFE_S)  # a later payment is not to cost the settlement time
     asset = oracle.network.asset
     request = JobRequest(
         network_magic=oracle.network.magic,

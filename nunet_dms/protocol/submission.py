@@ -24,6 +24,9 @@ from nunet_dms.protocol.dispute import Party
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.report import Reason
 
+QUOTE_HOLD_MAX_S = 1800
+"""Enough to carry a file to a wallet on another machine and back."""
+
 
 class JobState(str, Enum):
     """Where a job stands at the Oracle (see oracle/states.py for the moves)."""
@@ -46,6 +49,8 @@ class QuoteRequest:
     requester: AddressText
     max_price: PositiveAmount | None = None
     node_id: Hex28 | None = None
+    hold_s: Annotated[int, Range(60, QUOTE_HOLD_MAX_S)] | None = None
+    """How long it is to hold, where the payment is signed elsewhere; None: as long as is usual."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ SETTLE_WAIT_S = 600.0
 PATIENCE_S = 900.0
 """An Oracle that does not answer for that long in one go is given up."""
 UPLOAD_PATIENCE_S = 60.0
-"""The same while we upload and submit, since a quote lives 300 s."""
+"""The same while we upload and submit, since a quote lives for minutes."""
 
 ENDED = frozenset({JobState.SETTLED, JobState.VOID})
 RAN = ENDED | {JobState.REPORTED, JobState.DECIDED, JobState.SETTLING}
@@ -108,7 +108,12 @@ class Requester:
         return self.ledger.submit(sign(unsigned.raw, self._wallet.key))
 
     def quote(
-        self, spec: JobSpec, *, max_price: int | None = None, node_id: str | None = None
+        self,
+        spec: JobSpec,
+        *,
+        max_price: int | None = None,
+        node_id: str | None = None,
+        hold_s: int | None = None,
     ) -> pay.CheckedQuote:
         """Ask what a job costs and check the answer; `max_price` in base units.
 
@@ -116,7 +121,11 @@ class Requester:
         """
         wanted = pay.Wanted(spec, self.address, max_price, node_id, self.token)
         request = QuoteRequest(
-            spec=spec, requester=self.address.bech32, max_price=max_price, node_id=node_id
+            spec=spec,
+            requester=self.address.bech32,
+            max_price=max_price,
+            node_id=node_id,
+            hold_s=hold_s,
         )
         try:
             quote = self._http.call("POST", "/v1/quotes", request, Quote)
