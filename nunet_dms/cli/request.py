@@ -13,16 +13,19 @@ from nunet_dms import paths
 from nunet_dms.cli import objection, render, submit
 from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester
 from nunet_dms.cli.job_view import view_facts, view_lines, view_row
-from nunet_dms.cli.passphrases import PASSPHRASE
+from nunet_dms.cli.passphrases import PASSPHRASE, opening
 from nunet_dms.cli.submit import JSON, ORACLE, WALLET, recorded
+from nunet_dms.cli.wallet_sign import check_new, write_new
 from nunet_dms.errors import UsageError, VerificationError
 from nunet_dms.paths import Paths
 
 if TYPE_CHECKING:
     from nunet_dms.requester.client import Requester
+    from nunet_dms.requester.records import SubmissionRecord
 
 app = typer.Typer(no_args_is_help=True)
 RESULTS_TO = typer.Option(Path("results"), "--to", help="The folder to write to.")
+REFUND_TO = typer.Option(None, "--to", help="Write the signed refund to this new file instead.")
 RECEIPT_TO = typer.Option(None, "--to", help="Write it to this file.")
 JOB = typer.Argument(help="The job's id, or how it begins.")
 PAYER = typer.Option("", "--wallet", help="A wallet's name; else the one that requested the job.")
@@ -152,11 +155,18 @@ def object_to(
 
 @app.command()
 def refund(
-    job: str = JOB, wallet: str = PAYER, passphrase: Path | None = PASSPHRASE,
-    oracle: str = ORACLE, as_json: bool = JSON,
+    job: str = JOB, to: Path | None = REFUND_TO, wallet: str = PAYER,
+    passphrase: Path | None = PASSPHRASE, oracle: str = ORACLE, as_json: bool = JSON,
 ) -> None:  # fmt: skip
-    """Get back what a verdict gives back, or after the deadline all of it, without the node."""
+    """Get back what a verdict gives back, or after the deadline all of it, without the node.
+
+    With --to nobody is asked, not even the Oracle: should it be gone for good, any Cardano node or
+    wallet takes the file to the chain once the deadline has passed.
+    """
     where = paths.resolve()
+    if to is not None:
+        _write_refund(where, recorded(where, job), to, passphrase, as_json=as_json)
+        return
     with _dealings(where, job, wallet, oracle, passphrase) as us:
         job_id = _job_id(where, us, job)
         try:
@@ -197,6 +207,29 @@ def receipt(
         "settlement_tx_id": opened.settlement_tx_id,
     }  # fmt: skip
     render.show(render.Shown("nunet.receipt/1", facts, (f"receipt in {path}",)), as_json)
+
+
+def _write_refund(
+    where: Paths, record: SubmissionRecord, to: Path, passphrase: Path | None, *, as_json: bool
+) -> None:
+    """Write the requester's own refund, built of what is on this machine alone."""
+    from nunet_dms.cardano.address import parse_address  # noqa: PLC0415 - when needed
+    from nunet_dms.cardano.envelope import write_envelope  # noqa: PLC0415 - when needed
+    from nunet_dms.requester.ending import refund_alone  # noqa: PLC0415 - when needed
+    from nunet_dms.requester.wallet import find_wallet  # noqa: PLC0415 - when needed
+
+    check_new(to)
+    network_id = parse_address(record.request.requester).network_id
+    known = find_wallet(where.wallets_dir, record.wallet)
+    us = known.unlocked(network_id, opening(passphrase, record.wallet))
+    write_new(to, write_envelope(refund_alone(record, us.key), signed=True))
+    deadline = record.request.deadline_slot
+    facts = {"job_id": record.job_id, "file": str(to), "valid_after_slot": deadline}
+    lines = (
+        f"signed refund of job {record.job_id[:12]} in {to}",
+        f"the chain takes it after slot {deadline}, if the escrow is not paid out before",
+    )
+    render.show(render.Shown("nunet.refund.file/1", facts, lines), as_json)
 
 
 def _dealings(

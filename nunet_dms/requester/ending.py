@@ -7,7 +7,7 @@ from nunet_dms.cardano.agreement import escrow_terms, settlement_terms
 from nunet_dms.cardano.builder import FeeParams, Utxo, build_refund, sign, witness_for
 from nunet_dms.cardano.keys import Signer
 from nunet_dms.cardano.settlement import check_settlement
-from nunet_dms.cardano.transaction import TxInput, Witness, read_transaction
+from nunet_dms.cardano.transaction import TxInput, Witness
 from nunet_dms.errors import VerificationError
 from nunet_dms.protocol.dispute import first_of
 from nunet_dms.protocol.keys import node_id_of
@@ -16,6 +16,7 @@ from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.report import Report, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
+from nunet_dms.requester.elsewhere import payment_of
 from nunet_dms.requester.records import SubmissionRecord
 
 
@@ -32,7 +33,7 @@ def cosign(
     from its reason by the price table. Raises VerificationError.
     """
     verdict = just_verdict(settlement.verdict, record, ticket_key, settlement.first_verdict)
-    payment = read_transaction(bytes.fromhex(record.submission.payment_tx))
+    payment = payment_of(record)
     escrow_ref = TxInput(bytes.fromhex(settlement.escrow_tx_id), settlement.escrow_output_index)
     if escrow_ref.tx_id != payment.tx_id:
         raise VerificationError(
@@ -102,6 +103,29 @@ def refund(
     return tuple(
         sign(build_refund(escrow, terms, home, params=params).raw, key) for escrow in found
     )
+
+
+def refund_alone(record: SubmissionRecord, key: Signer) -> bytes:
+    """Return the signed refund of a recorded payment, of what is on this machine alone.
+
+    Any node or wallet of the network takes it to the chain once the deadline has passed, unless
+    the escrow was paid out before. Raises VerificationError for a payment that was never signed,
+    `escrow_empty` for one that pays no escrow.
+    """
+    if record.unsigned:
+        raise VerificationError(
+            "no_witness", f"cannot refund job {record.job_id}: its payment was never signed"
+        )
+    terms, payment = escrow_terms(record.request), payment_of(record)
+    found = [
+        Utxo(TxInput(payment.tx_id, index), output)
+        for index, output in enumerate(payment.outputs)
+        if output.address == terms.address.raw
+    ]
+    if not found:
+        raise VerificationError("escrow_empty", "cannot refund: the payment pays no escrow")
+    home = parse_address(record.request.requester)
+    return sign(build_refund(found[0], terms, home).raw, key)
 
 
 def open_receipt(sealed: Sealed, job_id: str, ticket_key: str) -> Receipt:

@@ -13,8 +13,10 @@ import pytest
 from nunet_dms import paths
 from nunet_dms.cardano import hd, mnemonic
 from nunet_dms.cardano.address import parse_address, script_address
+from nunet_dms.cardano.envelope import read_handed
 from nunet_dms.cardano.keys import PaymentKey, write_key_file
 from nunet_dms.cardano.transaction import read_transaction
+from nunet_dms.errors import RefusedError
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.secretfile import write_secret
 from nunet_dms.requester.vault import Cost, Secret
@@ -233,6 +235,33 @@ def test_a_refund_after_the_deadline_comes_back_to_the_address_that_requested(
     after = encrypted.facts("wallet", "balance")
     assert after["tokens"] == TOKENS
     assert int(str(after["lovelace"])) > int(str(before)), "the deposit came back as well"
+
+
+@pytest.mark.usefixtures("node")
+def test_a_refund_needs_nobody_not_even_the_oracle(
+    encrypted: Shell, world: World, job_file: str, opened: tuple[str, ...],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    job = encrypted.facts("request", "submit", job_file, "--yes", *opened)
+    world.step(1)
+    file = tmp_path / "refund.tx"
+    with monkeypatch.context() as patch:
+        patch.setenv("NUNET_ORACLE", "http://127.0.0.1:1")
+        words = ("request", "refund", str(job["job_id"])[:8], "--to", str(file), *opened)
+        facts = encrypted.facts(*words)
+        assert encrypted.nunet(*words)[0] == 2, "nothing is written over"
+    assert facts["valid_after_slot"] == job["deadline_slot"]
+    raw = read_handed(file.read_bytes())
+    assert isinstance(raw, bytes)
+    devnet = world.oracle.devnet
+    assert devnet is not None
+    with pytest.raises(RefusedError) as refused:
+        devnet.submit(raw)
+    assert refused.value.code == "not_yet_valid"
+    world.clock.now_s += int(str(job["deadline_slot"])) - devnet.slot_at(world.clock()) + 1
+    devnet.submit(raw)
+    devnet.tick()
+    assert tokens(encrypted) == TOKENS
 
 
 # --- send
