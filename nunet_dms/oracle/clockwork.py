@@ -114,5 +114,5 @@ def _try(job: JobRow, act: Callable[[JobRow], object]) -> None:
         act(job)
     except UnreachableError as error:  # unknown, not lost
         log.warning("job_waits job=%s state=%s why=%s", job.job_id, job.state.value, error)
-    except Exception:
+    except Exception:  # a mistake of ours in one job must not stop the others' money
         log.exception("job_stuck job=%s state=%s", job.job_id, job.state.value)

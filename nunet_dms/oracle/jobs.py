@@ -12,6 +12,9 @@ from nunet_dms.errors import InvalidTransitionError, RefusedError
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.states import check_move
 from nunet_dms.oracle.tables import events, jobs, papers
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.submission import JobState
 
@@ -269,6 +272,16 @@ def needed_paper(db: Connection, job_id: str, kind: Paper) -> str:
     if body is None:
         raise InvalidTransitionError(f"cannot go on with job {job_id}: it has no {kind.value}")
     return body
+
+
+def spec_of(db: Connection, job_id: str) -> JobSpec:
+    """Return a job's spec."""
+    return strict.decode(JobSpec, needed_paper(db, job_id, Paper.SPEC))
+
+
+def request_of(db: Connection, job_id: str) -> JobRequest:
+    """Return the request that a job's requester signed."""
+    return strict.decode(JobRequest, needed_paper(db, job_id, Paper.REQUEST))
 
 
 def _again(db: Connection, job_id: str) -> JobRow:

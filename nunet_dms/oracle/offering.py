@@ -18,7 +18,6 @@ from nunet_dms.oracle.terms import SETTLEMENT_SLOTS, payment_terms
 from nunet_dms.oracle.watching import Sight
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
-from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.node import Acceptance, Lease, Offer, Refusal
 from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.report import Reason
@@ -246,8 +245,3 @@ def _not_offered(job: JobRow) -> RefusedError:
 def _node_job(oracle: Oracle, job_id: str, node_id: str) -> JobRow:
     with oracle.store.reading() as db:
         return jobs.of_node(db, job_id, node_id)
-
-
-def spec_of(db: Connection, job_id: str) -> JobSpec:
-    """Return a job's spec."""
-    return strict.decode(JobSpec, jobs.needed_paper(db, job_id, Paper.SPEC))

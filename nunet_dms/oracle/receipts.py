@@ -11,11 +11,9 @@ from nunet_dms.oracle import disputing, jobs
 from nunet_dms.oracle.auth import Caller
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
-from nunet_dms.oracle.offering import spec_of
 from nunet_dms.oracle.states import ENDED
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
-from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import JobState
@@ -27,8 +25,8 @@ def receipt_for(db: Connection, job: JobRow, found: ChainTransaction) -> Receipt
     report = jobs.paper(db, job.job_id, Paper.REPORT)
     return Receipt(
         job_id=job.job_id,
-        spec=spec_of(db, job.job_id),
-        request=strict.decode(JobRequest, jobs.needed_paper(db, job.job_id, Paper.REQUEST)),
+        spec=jobs.spec_of(db, job.job_id),
+        request=jobs.request_of(db, job.job_id),
         request_cose_sign1=jobs.needed_paper(db, job.job_id, Paper.COSE_SIGN1),
         request_cose_key=jobs.needed_paper(db, job.job_id, Paper.COSE_KEY),
         payment_tx=jobs.needed_paper(db, job.job_id, Paper.PAYMENT_TX),

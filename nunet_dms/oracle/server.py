@@ -21,10 +21,7 @@ from nunet_dms.oracle.app import make_app
 from nunet_dms.oracle.clockwork import JOBS_AT_ONCE, Clockwork
 from nunet_dms.oracle.composition import Oracle, open_oracle
 from nunet_dms.oracle.config import OracleConfig
-from nunet_dms.oracle.jobs import Paper
 from nunet_dms.oracle.states import ENDED
-from nunet_dms.protocol import strict
-from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.submission import JobState
 
 GRACE_S = 10
@@ -141,9 +138,7 @@ def _check_jobs(oracle: Oracle) -> None:
     with oracle.store.reading() as db:
         for state in (state for state in JobState if state not in ENDED):
             for job in jobs.in_state(db, state, JOBS_AT_ONCE):
-                request = strict.decode(
-                    JobRequest, jobs.needed_paper(db, job.job_id, Paper.REQUEST)
-                )
+                request = jobs.request_of(db, job.job_id)
                 if request.network_magic != oracle.network.magic:
                     raise ConfigError(
                         f"cannot serve {oracle.network.name}: job {job.job_id} is open and was paid"

@@ -94,7 +94,7 @@ def pay_out(oracle: Oracle, job_id: str) -> None:
         if not _is_due(db, job, now_s, slot) or job is None:
             return
         text = jobs.needed_paper(db, job_id, Paper.VERDICT)
-        request = _request(db, job_id)
+        request = jobs.request_of(db, job_id)
     if not _is_payable(oracle, job, slot):
         return
     verdict = open_sealed(
@@ -161,7 +161,7 @@ def waiting(db: Connection, job: JobRow) -> Settlement:
         verdict=strict.decode(Sealed, jobs.needed_paper(db, job.job_id, Paper.VERDICT)),
         first_verdict=disputing.first_verdict(db, job.job_id),
         tx=jobs.needed_paper(db, job.job_id, Paper.SETTLEMENT_TX),
-        request=_request(db, job.job_id),
+        request=jobs.request_of(db, job.job_id),
         escrow_tx_id=job.payment_tx_id,
         escrow_output_index=job.payment_index,
     )
@@ -189,7 +189,7 @@ def cosign(oracle: Oracle, caller: Caller, job_id: str, given: Cosignature) -> D
         job = jobs.of_party(db, caller, job_id)
         if job.state not in (JobState.SETTLING, JobState.SETTLED):
             raise RefusedError("not_settling", f"cannot co-sign: job {job_id} is {job.state.value}")
-        _check_signer(_request(db, job_id), witness)
+        _check_signer(jobs.request_of(db, job_id), witness)
         raw = bytes.fromhex(jobs.needed_paper(db, job_id, Paper.SETTLEMENT_TX))
         whole = add_witness(raw, witness)
         if job.cosigned:
@@ -323,7 +323,3 @@ def _hand_in(oracle: Oracle, job_id: str, raw: bytes) -> None:
         oracle.chain.submit(raw)
     except (RefusedError, CapacityError, UnreachableError) as error:
         log.error("settlement_waits job=%s why=%s", job_id, error)
-
-
-def _request(db: Connection, job_id: str) -> JobRequest:
-    return strict.decode(JobRequest, jobs.needed_paper(db, job_id, Paper.REQUEST))

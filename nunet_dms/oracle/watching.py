@@ -18,7 +18,6 @@ from nunet_dms.oracle import jobs
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.terms import payment_output, payment_terms
-from nunet_dms.protocol import strict
 from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.submission import JobState
 
@@ -96,7 +95,7 @@ def paid(oracle: Oracle, job: JobRow) -> tuple[bytes, JobRequest]:
     """Return the payment's bytes as they were handed in, and the request that they pay for."""
     with oracle.store.reading() as db:
         raw = bytes.fromhex(jobs.needed_paper(db, job.job_id, Paper.PAYMENT_TX))
-        request = strict.decode(JobRequest, jobs.needed_paper(db, job.job_id, Paper.REQUEST))
+        request = jobs.request_of(db, job.job_id)
     return raw, request
 
 

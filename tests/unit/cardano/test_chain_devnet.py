@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import pairwise
@@ -55,22 +54,6 @@ from nunet_dms.cardano.settlement import SettlementTerms
 from nunet_dms.cardano.transaction import TxInput, read_transaction
 from nunet_dms.cardano.value import Value
 from nunet_dms.errors import CapacityError, ConfigError, RefusedError, UnreachableError
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "devnet.db"
-
-
-@pytest.fixture
-def ledger(path: Path, clock: FakeClock) -> Iterator[Devnet]:
-    with Devnet(path, clock) as opened:
-        yield opened
 
 
 def escrow_terms(job: bytes, deadline_slot: int) -> EscrowTerms:

@@ -30,16 +30,6 @@ from nunet_dms.errors import ConfigError, UsageError, VerificationError
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "devnet.db"
-
-
-@pytest.fixture
 def ledger(path: Path, clock: FakeClock) -> Iterator[Devnet]:
     with Devnet(path, clock) as opened:
         yield opened

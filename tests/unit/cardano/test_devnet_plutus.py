@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,22 +33,6 @@ from nunet_dms.errors import RefusedError
 from tests.unit.cardano.plutus_world import PROGRAMS, Spend, script_output
 
 SMALL = ExUnits(100_000, 100_000_000)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "devnet.db"
-
-
-@pytest.fixture
-def ledger(path: Path, clock: FakeClock) -> Iterator[Devnet]:
-    with Devnet(path, clock) as opened:
-        yield opened
 
 
 def lock(ledger: Devnet, program: str, datum: Data) -> Utxo:
