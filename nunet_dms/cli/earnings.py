@@ -18,7 +18,7 @@ from nunet_dms.cli import render
 from nunet_dms.cli.amounts import UNKNOWN_TOKEN, Token, pinned_token
 from nunet_dms.errors import UsageError
 from nunet_dms.node.earnings import WORDS, Earning, Period, by_period, earning_of
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 
 DAYS_BACK_MAX = 36_500
 """A century: more is a slip of the finger."""

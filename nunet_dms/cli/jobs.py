@@ -15,7 +15,7 @@ from nunet_dms.cli import objection, render
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import EventRow, JobRow
 from nunet_dms.node.states import RESERVING

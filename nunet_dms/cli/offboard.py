@@ -15,7 +15,7 @@ from nunet_dms.cli.status import look
 from nunet_dms.cli.worker import start_worker, stop_worker
 from nunet_dms.errors import DegradedError, UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.pause import Pause, lift_pause, write_pause
 from nunet_dms.node.rows import HoldCode, JobRow

@@ -72,7 +72,7 @@ def _of_our_job(where: Paths, sealed: Sealed) -> Trust | None:
 
     What cannot be read is no help: then it is as if the job were not ours.
     """
-    from nunet_dms.node.journal import JournalReader  # noqa: PLC0415 - when needed
+    from nunet_dms.node.journal_reader import JournalReader  # noqa: PLC0415 - when needed
     from nunet_dms.protocol import strict  # noqa: PLC0415 - as above
     from nunet_dms.protocol.node import Offer  # noqa: PLC0415 - as above
     from nunet_dms.protocol.receipt import Receipt  # noqa: PLC0415 - as above

@@ -8,7 +8,7 @@ from nunet_dms.cardano.network import DEVNET, NETWORKS
 from nunet_dms.cli.amounts import Token, pinned_token
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import NunetError
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.paths import Paths
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.dispute import Objection

@@ -15,7 +15,7 @@ from nunet_dms.cli.times import clock_time
 from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
 from nunet_dms.node.earnings import earning_of
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import (
     NOT_YET,

@@ -8,7 +8,8 @@ from nunet_dms.cardano.known_network import known_network
 from nunet_dms.cardano.network import NETWORK_S_OWN, TokenChoice
 from nunet_dms.config import OracleConfig
 from nunet_dms.errors import NunetError, VerificationError
-from nunet_dms.node.journal import Journal, JournalReader
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import fingerprint_of

@@ -10,49 +10,26 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from nunet_dms.errors import NunetError, RefusedError, UnreachableError
 from nunet_dms.node.admission import VerifiedJob
-from nunet_dms.node.delivery import deliver, save_results, ship_log
+from nunet_dms.node.delivery import deliver, save_results
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.ending import Ending, classify, end_of, frozen_report
+from nunet_dms.node.ending import Ending, end_of, frozen_report
 from nunet_dms.node.engine.profile import container_name
-from nunet_dms.node.engine.types import Facts, Failure, Usage
+from nunet_dms.node.engine.types import Facts, Failure
 from nunet_dms.node.folder import JobFolder
-from nunet_dms.node.logs import LogEnd, finished, pump
+from nunet_dms.node.live import Live, ask, ask_stop
+from nunet_dms.node.logs import finished
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.prepare import Prepared, prepare
 from nunet_dms.node.rows import JobRow
+from nunet_dms.node.running import Running
 from nunet_dms.node.states import State
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
-
-STOP_GRACE_S = 10
-"""Between SIGTERM and SIGKILL of a job."""
-WAIT_S = 30
-"""Of one wait for a container's end; then it is asked again."""
-SAMPLE_EVERY_S = 2.0
-"""Between two looks at what a job uses; a job may overshoot its disk by what it writes in it."""
-
-
-@dataclass(slots=True)
-class Live:
-    """A job in hand: its row, its verified content, and what only this process knows of it."""
-
-    row: JobRow
-    job: VerifiedJob
-    folder: JobFolder
-    name: str
-    deadline_s: float | None = None
-    log_end: LogEnd | None = None
-    ended: bool = False
-    shipped: int = 0
-    ships: bool = True
-    sample_at_s: float = 0.0
-    cleaned: bool = field(default=False)
 
 
 class Runner:
@@ -61,12 +38,13 @@ class Runner:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._live: dict[str, Live] = {}
+        self._running = Running(deps, self._store_end)
         self._advance: dict[State, Callable[[Live], None]] = {
             State.ADMITTED: self._accept,
             State.ACCEPTED: self._prepare,
             State.CREATED: self._intend_start,
             State.STARTING: self._start,
-            State.RUNNING: self._run,
+            State.RUNNING: self._running.advance,
             State.EXITED: self._deliver,
             State.REPORTED: self._clean,
             State.SIGNED: self._clean,
@@ -74,15 +52,10 @@ class Runner:
             State.SETTLED: self._clean,
         }
         self._handle: dict[str, Callable[[Live, object], None]] = {
+            **self._running.handle,
             "accept": self._accepted,
             "prepare": self._prepared,
             "start": self._started,
-            "log": self._log_ended,
-            "wait": self._waited,
-            "sample": self._sampled,
-            "ship": self._shipped,
-            "stop": lambda _live, _value: None,
-            "collect": self._collected,
             "deliver": self._delivered,
             "clean": self._cleaned,
         }
@@ -100,8 +73,8 @@ class Runner:
     def stop(self, job_id: str, reason: Reason) -> None:
         """Have a job stopped, once; the first reason stays."""
         live = self._live.get(job_id)
-        if live is not None and not live.row.stop_reason:
-            live.row = self._deps.journal.ask_stop(live.row, reason.value)
+        if live is not None:
+            ask_stop(self._deps, live, reason)
 
     def replace(self, row: JobRow) -> None:
         """Take note of a move that was made elsewhere (settlement)."""
@@ -148,16 +121,11 @@ class Runner:
             reason = Reason.START_ERROR if refused else Reason.NODE_FAULT
             self._end(live, Failure(reason, str(error)), None)
 
-    def _task(self, live: Live, what: str, work: Callable[[], object]) -> None:
-        task = Task(live.row.job_id, what)
-        if self._deps.backoff.is_ready(task, self._deps.clock.monotonic_s()):
-            self._deps.pool.submit(task, work)
-
     # One pair of methods for each state: what to ask for, and what to make of the answer.
 
     def _accept(self, live: Live) -> None:
         row = live.row
-        self._task(live, "accept", lambda: self._deps.oracle.accept(row.job_id, row.ticket_id))
+        ask(self._deps, live, "accept", lambda: self._deps.oracle.accept(row.job_id, row.ticket_id))
 
     def _accepted(self, live: Live, _value: object) -> None:
         live.row = self._deps.journal.move(live.row, State.ACCEPTED)
@@ -167,7 +135,7 @@ class Runner:
         if self._stopped_early(live):
             return
         deps, row, job = self._deps, live.row, live.job
-        self._task(live, "prepare", lambda: prepare(deps, row, job, live.folder, live.name))
+        ask(self._deps, live, "prepare", lambda: prepare(deps, row, job, live.folder, live.name))
 
     def _prepared(self, live: Live, value: object) -> None:
         if isinstance(value, Prepared):
@@ -189,7 +157,7 @@ class Runner:
                 return Failure(Reason.NODE_FAULT, "the container vanished before it started")
             return engine.start(facts.container_id) or engine.facts(name)
 
-        self._task(live, "start", start)
+        ask(self._deps, live, "start", start)
 
     def _started(self, live: Live, value: object) -> None:
         if isinstance(value, Failure):
@@ -200,73 +168,10 @@ class Runner:
         else:
             self._end(live, Failure(Reason.NODE_FAULT, "the container did not start"), None)
 
-    def _run(self, live: Live) -> None:
-        deps, name, path = self._deps, live.name, live.folder.log
-        if live.log_end is None:
-            self._task(live, "log", lambda: pump(deps.engine.logs(name), path, deps.pool.wake.set))
-        self._ship(live)
-        if live.ended:
-            if live.log_end is not None:
-                self._task(live, "collect", lambda: self._collect(live))
-            return
-        self._task(live, "wait", lambda: deps.engine.wait(name, WAIT_S))
-        if live.row.stop_reason:
-            self._task(live, "stop", lambda: deps.engine.stop(name, STOP_GRACE_S))
-        else:
-            self._watch_limits(live)
-
-    def _watch_limits(self, live: Live) -> None:
-        """Hold a job to its time; look now and then at what it uses."""
-        now_s = self._deps.clock.monotonic_s()
-        if live.deadline_s is None:
-            ran_s = max(self._deps.clock.now_ms() - (live.row.started_ms or 0), 0) / 1000
-            live.deadline_s = now_s + max(live.row.time_limit_s - ran_s, 0.0)
-        if now_s >= live.deadline_s:
-            self.stop(live.row.job_id, Reason.TIME_LIMIT)
-        elif now_s >= live.sample_at_s:
-            live.sample_at_s = now_s + SAMPLE_EVERY_S
-            engine, name, folder = self._deps.engine, live.name, live.folder
-            self._task(live, "sample", lambda: (engine.usage(name), folder.used_bytes()))
-
-    def _sampled(self, live: Live, value: object) -> None:
-        usage, used_bytes = value if isinstance(value, tuple) else (None, 0)
-        if isinstance(usage, Usage):
-            self._deps.journal.usage(live.row.job_id, usage.cpu_ms, usage.ram_peak_mb)
-        if used_bytes > live.row.disk_mb * 1024 * 1024:
-            self.stop(live.row.job_id, Reason.DISK_LIMIT)
-
-    def _log_ended(self, live: Live, value: object) -> None:
-        live.log_end = value if isinstance(value, LogEnd) else None
-
-    def _waited(self, live: Live, value: object) -> None:
-        live.ended = value is True
-
-    def _ship(self, live: Live) -> None:
-        """Send what the log has grown by, so that the requester sees it live."""
-        path = live.folder.log
-        if live.ships and path.exists() and path.stat().st_size > live.shipped:
-            oracle, job_id, offset = self._deps.oracle, live.row.job_id, live.shipped
-            self._task(live, "ship", lambda: ship_log(oracle, job_id, path, offset))
-
-    def _shipped(self, live: Live, value: object) -> None:
-        if isinstance(value, int):
-            live.shipped = value
-
-    def _collect(self, live: Live) -> Ending:
-        facts = self._deps.engine.facts(live.name)
-        failure = classify(facts, live.row, self._deps.boot_id)
-        results, whole = live.folder.collect(live.row.disk_mb * 1024 * 1024)
-        save_results(live.folder, results)
-        return Ending(failure, facts, live.log_end or finished(live.folder.log), results, whole)
-
-    def _collected(self, live: Live, value: object) -> None:
-        if isinstance(value, Ending):
-            self._store_end(live, value)
-
     def _deliver(self, live: Live) -> None:
         oracle, row, folder = self._deps.oracle, live.row, live.folder
         body = self._deps.journal.report(row.job_id)
-        self._task(live, "deliver", lambda: deliver(oracle, row.job_id, folder, body))
+        ask(self._deps, live, "deliver", lambda: deliver(oracle, row.job_id, folder, body))
 
     def _delivered(self, live: Live, _value: object) -> None:
         live.row = self._deps.journal.reported(live.row)
@@ -281,7 +186,7 @@ class Runner:
             engine.remove(name)
             folder.clean()
 
-        self._task(live, "clean", clean)
+        ask(self._deps, live, "clean", clean)
 
     def _cleaned(self, live: Live, _value: object) -> None:
         live.cleaned = True

@@ -9,7 +9,7 @@ from nunet_dms.cardano.address import parse_address, parse_payee
 from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
 from nunet_dms.config import Config
 from nunet_dms.errors import ConfigError, MalformedError, UsageError
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.keys import SigningKey, read_signing_key, write_signing_key

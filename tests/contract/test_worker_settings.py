@@ -17,7 +17,7 @@ from nunet_dms import config
 from nunet_dms.cardano.keys import PaymentKey, write_key_file
 from nunet_dms.config import CapacityConfig, Config, OracleConfig, WalletConfig
 from nunet_dms.demo.story import wait_until
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import WorkerRow
 from nunet_dms.paths import Paths, resolve

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nunet_dms.errors import MalformedError, NunetError
 from nunet_dms.machine.kernelfile import is_there
-from nunet_dms.node.journal import JournalReader
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import WorkerRow
 from nunet_dms.paths import Paths

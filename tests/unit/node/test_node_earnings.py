@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nunet_dms.node.earnings import WORDS, Earning, WaitsFor, by_period, earning_of
-from nunet_dms.node.journal import Journal, JournalReader
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, EarningRow, JobEnd, JobRow
 from nunet_dms.node.states import State
 from nunet_dms.protocol.report import Reason

@@ -14,8 +14,9 @@ import pytest
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
 from nunet_dms.node import journal_file
-from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal, JournalReader
+from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal
 from nunet_dms.node.journal_file import JournalError, statements
+from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State
 

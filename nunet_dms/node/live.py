@@ -1,0 +1,44 @@
+"""A job in hand: its row, its verified content, and what only this process knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nunet_dms.node.admission import VerifiedJob
+from nunet_dms.node.deps import Deps
+from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.logs import LogEnd
+from nunet_dms.node.pool import Task
+from nunet_dms.node.rows import JobRow
+from nunet_dms.protocol.report import Reason
+
+
+@dataclass(slots=True)
+class Live:
+    """One job in hand."""
+
+    row: JobRow
+    job: VerifiedJob
+    folder: JobFolder
+    name: str
+    deadline_s: float | None = None
+    log_end: LogEnd | None = None
+    ended: bool = False
+    shipped: int = 0
+    ships: bool = True
+    sample_at_s: float = 0.0
+    cleaned: bool = field(default=False)
+
+
+def ask(deps: Deps, live: Live, what: str, work: Callable[[], object]) -> None:
+    """Hand something that blocks to the pool, unless it is under way or to be tried later."""
+    task = Task(live.row.job_id, what)
+    if deps.backoff.is_ready(task, deps.clock.monotonic_s()):
+        deps.pool.submit(task, work)
+
+
+def ask_stop(deps: Deps, live: Live, reason: Reason) -> None:
+    """Note that a job is to be stopped, once; the first reason stays."""
+    if not live.row.stop_reason:
+        live.row = deps.journal.ask_stop(live.row, reason.value)
