@@ -11,7 +11,7 @@ from nunet_dms.errors import NunetError
 from nunet_dms.sql import queries
 
 APPLICATION_ID = 1314213716  # "NUNT" in ASCII: tells our file from any other
-USER_VERSION = 2
+USER_VERSION = 3
 OLDEST_VERSION = 1
 """The worker brings an older file up to date; whoever only reads does so with a copy of it."""
 BUSY_TIMEOUT_S = 10.0

@@ -64,6 +64,13 @@ class JobRow:
     started_ms: int | None
     finished_ms: int | None
     changed_ms: int
+    started_mono_ms: int | None
+    """By the monotonic clock of boot `boot_id`: what its time limit is counted from."""
+    engine_gone_ms: int | None
+    """Since when the engine did not answer, the first time that it did not while the job ran."""
+    deaths: int
+    """Of workers, in a row, that had it in hand in the state `death_state`."""
+    death_state: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,33 @@ CREATE TABLE missed (                    -- work that went elsewhere; the Oracle
 ) STRICT;
 PRAGMA user_version = 2;
 
+-- name: to_version_3
+ALTER TABLE job ADD COLUMN started_mono_ms INTEGER;   -- monotonic clock of boot_id at the start
+ALTER TABLE job ADD COLUMN engine_gone_ms INTEGER;    -- since when, at first, the engine was away
+ALTER TABLE job ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;       -- of workers that had it
+ALTER TABLE job ADD COLUMN death_state TEXT NOT NULL DEFAULT '';    -- where it stood at the last
+CREATE TABLE life (                      -- of the worker that has the file open, or had it last
+    only       INTEGER PRIMARY KEY CHECK (only = 1),
+    journal_id TEXT NOT NULL,            -- made with the file; also in a file beside it
+    boot_id    TEXT NOT NULL,
+    opened_ms  INTEGER NOT NULL,
+    clean      INTEGER NOT NULL CHECK (clean IN (0, 1))  -- it closed the file itself
+) STRICT;
+CREATE TABLE checkpoint (                -- what a job saved, the newest of each job
+    job_id   TEXT PRIMARY KEY REFERENCES job (job_id),
+    number   INTEGER NOT NULL,           -- from 1
+    taken_ms INTEGER NOT NULL,
+    manifest BLOB NOT NULL,              -- protocol.checkpoint.CheckpointManifest
+    stored   INTEGER NOT NULL CHECK (stored IN (0, 1))   -- the Oracle has all of it
+) STRICT;
+CREATE TABLE image (                     -- images that we pulled: no other is ever removed
+    image_id  TEXT PRIMARY KEY,
+    reference TEXT NOT NULL,
+    pulled_ms INTEGER NOT NULL,
+    used_ms   INTEGER NOT NULL           -- when a job last needed it
+) STRICT;
+PRAGMA user_version = 3;
+
 -- name: insert_job
 INSERT INTO job (job_id, ticket_id, state, cpu_mhz, ram_mb, disk_mb, time_limit_s, price, image,
                  offer, admitted_ms, changed_ms)

@@ -42,7 +42,7 @@ def busybox(docker_client: docker.DockerClient) -> Iterator[str]:
             entry.type, entry.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(entry)
     made = docker_client.api.import_image_from_data(
-        archive.getvalue(), repository="nunet-test-busybox", changes=["VOLUME /data"]
+        archive.getvalue(), repository=f"nunet-test-busybox-{NODE[:8]}", changes=["VOLUME /data"]
     )
     image_id = made.split('"status":"')[1].split('"')[0]
     yield image_id

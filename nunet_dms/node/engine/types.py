@@ -78,6 +78,53 @@ class Usage:
     ram_peak_mb: int
 
 
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One piece of a container's output as the engine stored it: a line, or a part of one."""
+
+    at_ns: int
+    """Unix nanoseconds; never less than that of the record before."""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PullProgress:
+    """How much of an image has come; a total of 0 is not known yet."""
+
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineEvent:
+    """One line of an engine's own history of a container (Docker API, `GET /events`)."""
+
+    at_ms: int
+    action: str
+    """start, kill, stop, die, oom, destroy and others, as the engine names them."""
+    signal: int | None
+    """Of a `kill`."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What an engine remembers of a container."""
+
+    events: tuple[EngineEvent, ...]
+    is_whole: bool
+    """Whether its memory reaches back to the asked time: not after a restart of the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image on this machine."""
+
+    image_id: str
+    size_bytes: int
+    in_use: bool
+    """Whether any container, whoever's, is made of it."""
+
+
 class Engine(Protocol):
     """A container engine; every method may raise EngineUnreachableError."""
 
