@@ -15,7 +15,9 @@ from nunet_dms.errors import (
 )
 from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.journal_trouble import JournalFullError
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
+from nunet_dms.node.poison import count_deaths
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, JobRow
 from nunet_dms.node.runner import Runner
@@ -59,6 +61,7 @@ class InboxHandler:
 
     def resume(self) -> None:
         """Take up every open job of the journal again."""
+        count_deaths(self._deps.journal)
         for row in self._deps.journal.open_jobs():
             offer = strict.decode(Offer, self._deps.journal.offer(row.job_id))
             self._runner.take(row, read_offer(offer, offer.ticket.public_key))
@@ -101,14 +104,21 @@ class InboxHandler:
         task = outcome.task
         if task.what not in self._tasks:
             return False
-        if outcome.error is None:
-            self._deps.backoff.clear(task)
-            self._tasks[task.what](task.job_id, outcome.value)
-        else:
-            now_s = self._deps.clock.monotonic_s()
-            self._muted[task] = now_s + self._deps.backoff.fail(task, now_s)
+        if outcome.error is not None:
+            self._mute(task)
             log.warning("task_failed job=%s task=%s: %s", task.job_id, task.what, outcome.error)
+            return True
+        try:
+            self._tasks[task.what](task.job_id, outcome.value)
+        except JournalFullError:
+            self._mute(task)  # else the Oracle would tell us the same at once
+            raise
+        self._deps.backoff.clear(task)
         return True
+
+    def _mute(self, task: Task) -> None:
+        now_s = self._deps.clock.monotonic_s()
+        self._muted[task] = now_s + self._deps.backoff.fail(task, now_s)
 
     def _take_offer(self, offer: Offer) -> None:
         if self.oracle is None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from nunet_dms.errors import UsageError
-from nunet_dms.node.journal_file import open_to_read, statements, trouble_told
+from nunet_dms.node.journal_file import open_to_read
+from nunet_dms.node.journal_life import statements
+from nunet_dms.node.journal_trouble import trouble_told
 from nunet_dms.node.rows import (
     Capacity,
     EarningRow,

@@ -19,8 +19,10 @@ from nunet_dms.node.ending import Ending, end_of, frozen_report
 from nunet_dms.node.engine.profile import container_name
 from nunet_dms.node.engine.types import Facts, Failure
 from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.journal_trouble import JournalFullError
 from nunet_dms.node.live import Live, ask, ask_stop
 from nunet_dms.node.logs import finished
+from nunet_dms.node.poison import Quarantine, is_poison
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.prepare import Prepared, prepare
 from nunet_dms.node.rows import JobRow
@@ -39,6 +41,7 @@ class Runner:
         self._deps = deps
         self._live: dict[str, Live] = {}
         self._running = Running(deps, self._store_end)
+        self._quarantine = Quarantine(deps, self._store_end)
         self._advance: dict[State, Callable[[Live], None]] = {
             State.ADMITTED: self._accept,
             State.ACCEPTED: self._prepare,
@@ -53,6 +56,7 @@ class Runner:
         }
         self._handle: dict[str, Callable[[Live, object], None]] = {
             **self._running.handle,
+            **self._quarantine.handle,
             "accept": self._accepted,
             "prepare": self._prepared,
             "start": self._started,
@@ -82,20 +86,31 @@ class Runner:
             self._live[row.job_id].row = row
 
     def advance(self) -> None:
-        """Do for every job what its state asks for."""
+        """Do for every job what its state asks for; where one finds no room, the others go on.
+
+        Raises JournalFullError then, in the end.
+        """
+        full: JournalFullError | None = None
         for live in list(self._live.values()):
-            self._advance[live.row.state](live)
+            is_shut_off = is_poison(live.row)
+            act = self._quarantine.advance if is_shut_off else self._advance[live.row.state]
+            try:
+                act(live)
+            except JournalFullError as error:
+                full = error
             if live.cleaned and live.row.state in {State.SETTLED, State.LOST}:
                 del self._live[live.row.job_id]
+        if full is not None:
+            raise full
 
     def handle(self, outcome: Outcome) -> None:
-        """Take what came of a task."""
+        """Take what came of a task; where it cannot be written down, the task is to be repeated."""
         live, task = self._live.get(outcome.task.job_id), outcome.task
         if live is None:
             return
         if outcome.error is None:
-            self._deps.backoff.clear(task)
             self._handle[task.what](live, outcome.value)
+            self._deps.backoff.clear(task)
             return
         delay_s = self._deps.backoff.fail(task, self._deps.clock.monotonic_s())
         quiet = isinstance(outcome.error, UnreachableError)
@@ -201,7 +216,8 @@ class Runner:
     def _end(self, live: Live, failure: Failure, facts: Facts | None) -> None:
         """End a job that left no results."""
         nothing = Manifest()
-        save_results(live.folder, nothing)
+        with self._deps.journal.storage.told():
+            save_results(live.folder, nothing)
         ending = Ending(failure, facts, finished(live.folder.log), nothing, results_complete=True)
         self._store_end(live, ending)
 

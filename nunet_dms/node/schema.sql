@@ -100,8 +100,8 @@ PRAGMA user_version = 2;
 -- name: to_version_3
 ALTER TABLE job ADD COLUMN started_mono_ms INTEGER;   -- monotonic clock of boot_id at the start
 ALTER TABLE job ADD COLUMN engine_gone_ms INTEGER;    -- since when, at first, the engine was away
-ALTER TABLE job ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;       -- of workers that had it
-ALTER TABLE job ADD COLUMN death_state TEXT NOT NULL DEFAULT '';    -- where it stood at the last
+ALTER TABLE job ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;    -- of workers, in a row, that had it
+ALTER TABLE job ADD COLUMN death_state TEXT NOT NULL DEFAULT ''; -- in this state; see poison.py
 CREATE TABLE life (                      -- of the worker that has the file open, or had it last
     only       INTEGER PRIMARY KEY CHECK (only = 1),
     journal_id TEXT NOT NULL,            -- made with the file; also in a file beside it
@@ -272,6 +272,21 @@ DELETE FROM missed;
 
 -- name: insert_missed
 INSERT INTO missed (reason, count, would_pay) VALUES (:reason, :count, :would_pay);
+
+-- name: life
+SELECT journal_id, boot_id, opened_ms, clean FROM life WHERE only = 1;
+
+-- name: open_life
+INSERT INTO life (only, journal_id, boot_id, opened_ms, clean)
+VALUES (1, :journal_id, :boot_id, :opened_ms, 0)
+ON CONFLICT (only) DO UPDATE SET boot_id = excluded.boot_id, opened_ms = excluded.opened_ms,
+    clean = 0;
+
+-- name: close_life
+UPDATE life SET clean = 1 WHERE only = 1;
+
+-- name: set_deaths
+UPDATE job SET deaths = :deaths, death_state = :death_state WHERE job_id = :job_id;
 
 -- name: jobs_cpu_ms
 SELECT COALESCE(SUM(cpu_ms), 0) FROM job;

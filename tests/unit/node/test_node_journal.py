@@ -15,8 +15,9 @@ import pytest
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
 from nunet_dms.node import journal_file
 from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal
-from nunet_dms.node.journal_file import JournalError, statements
+from nunet_dms.node.journal_life import statements
 from nunet_dms.node.journal_reader import JournalReader
+from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State
 
