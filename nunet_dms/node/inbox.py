@@ -93,11 +93,14 @@ class InboxHandler:
             log.error("payment_lost job=%s", job_id)
             self._runner.stop(job_id, Reason.PAYMENT_LOST)
         for settlement in inbox.settlements:
-            self._take_settlement(settlement)
+            if not self._is_early(settlement.job_id):
+                self._take_settlement(settlement)
         for job_id in inbox.receipts:
-            self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+            if not self._is_early(job_id):
+                self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
         for void in inbox.voided:
-            self._take_void(void)
+            if not self._is_early(void.job_id):
+                self._take_void(void)
 
     def handle(self, outcome: Outcome) -> bool:
         """Take what came of one of our tasks; False if it is the runner's."""
@@ -166,6 +169,17 @@ class InboxHandler:
             return
         refusal = Refusal(ticket_id=job.ticket.ticket_id, code=code, message=str(error)[:500])
         self._task(job.job_id, "refuse", lambda: self._deps.oracle.refuse(job.job_id, refusal))
+
+    def _is_early(self, job_id: str) -> bool:
+        """Whether this is about a report which the Oracle has, and we do not know yet that it has.
+
+        Then it can wait until that is written down: the Oracle says it again.
+        """
+        row = self._deps.journal.find(job_id)
+        if row is None or row.state is not State.EXITED:
+            return False
+        self._hold_polls()
+        return True
 
     def _hold_polls(self) -> None:
         """Wait before the next poll: what we cannot answer by name would come again at once."""

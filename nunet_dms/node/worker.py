@@ -149,6 +149,9 @@ class Worker:
         """Ask whether work is wanted; see now and then what this machine does, and what it is."""
         had_room = not self._storage.trouble
         self._storage.look(self._deps.clock.monotonic_s())
+        if not had_room and not self._storage.trouble:  # only a write that succeeds proves it
+            self._due["status"] = 0.0
+            self._storage.survives(partial(self._show, False))
         if self._lookout.look() or had_room is bool(self._storage.trouble):
             self._due["heartbeat"] = 0.0
         if self._lookout.is_sample_due():
