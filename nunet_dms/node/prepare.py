@@ -33,7 +33,10 @@ def prepare(
 ) -> Prepared | Failure:
     """Pull, stage and create; every part may be repeated. Raises UnreachableError to try again."""
     existing = deps.engine.facts(name)
-    image_id = deps.engine.resolve_image(job.spec.image)
+    reference = job.spec.image
+    image_id = deps.engine.find_image(reference) or deps.engine.pull_image(
+        reference, lambda _: None
+    )
     if isinstance(image_id, Failure):
         return image_id
     if existing is not None:

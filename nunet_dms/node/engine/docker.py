@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
@@ -15,21 +16,32 @@ from docker.models.containers import Container
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
+from nunet_dms.node.engine.history import read_history
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
-from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure, Owned, Usage
+from nunet_dms.node.engine.pulling import PULL_SILENCE_S, pull
+from nunet_dms.node.engine.types import (
+    ContainerSpec,
+    Facts,
+    Failure,
+    History,
+    Owned,
+    PullProgress,
+    Usage,
+)
 from nunet_dms.protocol.report import Reason
 
 CALL_TIMEOUT_S = 60
 """Of one API call; creating a container on a busy disk takes seconds."""
-PULL_TIMEOUT_S = 1800
-"""Of one image pull; a phase of its own, not billed."""
 DETAIL_MAX = 300
+
+_NONSENSE = (ValueError, KeyError, IndexError, TypeError, AttributeError)
+"""What reading an answer raises that is not what the API promises, such as half a body."""
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def _engine_call(method: Call) -> Call:
-    """Turn every way in which the daemon can be away into EngineUnreachableError."""
+    """Turn every way in which the daemon can be away, or mad, into EngineUnreachableError."""
 
     @wraps(method)
     def guarded(*args: object, **kwargs: object) -> object:
@@ -42,6 +54,11 @@ def _engine_call(method: Call) -> Call:
         except DOCKER_ERRORS as error:
             problem, cure = docker_problem(error, docker_address(), CALL_TIMEOUT_S)
             raise EngineUnreachableError(problem, hint=cure) from error
+        except _NONSENSE as error:
+            raise EngineUnreachableError(
+                f"cannot use Docker: its answer makes no sense: {error!r:.{DETAIL_MAX}}",
+                hint="see what it says: docker info",
+            ) from error
 
     return cast("Call", guarded)
 
@@ -71,19 +88,26 @@ class DockerEngine:
         self._docker.ping()
 
     @_engine_call
-    def resolve_image(self, reference: str) -> str | Failure:
-        """Return the image id: a repo digest or an image id that is here, else by pulling."""
-        digest = reference.rpartition("@")[2]
-        for name in (reference, digest):
+    def keeps_running(self) -> bool:
+        """Ask the daemon for its live-restore."""
+        return bool(self._docker.api.info().get("LiveRestoreEnabled", False))
+
+    @_engine_call
+    def find_image(self, reference: str) -> str | None:
+        """Look for the repo digest, and for the digest as an image id."""
+        for name in (reference, reference.rpartition("@")[2]):
             try:
                 return str(self._docker.images.get(name).id)
             except docker.errors.NotFound:
                 continue
-        try:
-            with closing(docker.from_env(timeout=PULL_TIMEOUT_S)) as patient:
-                return str(patient.images.pull(reference).id)
-        except docker.errors.APIError as error:  # 404, 403, "manifest unknown", no such host
-            return Failure(Reason.IMAGE_UNAVAILABLE, f"cannot pull {reference}: {_say(error)}")
+        return None
+
+    @_engine_call
+    def pull_image(self, reference: str, heard: Callable[[PullProgress], None]) -> str | Failure:
+        """Pull over a connection of its own, which may be silent for longer."""
+        with closing(docker.from_env(timeout=PULL_SILENCE_S)) as patient:
+            failure = pull(patient, reference, heard)
+            return failure or str(patient.images.get(reference).id)
 
     @_engine_call
     def create(self, spec: ContainerSpec) -> str | Failure:
@@ -151,6 +175,11 @@ class DockerEngine:
             self._docker.api.stop(name, timeout=grace_s)
         except docker.errors.NotFound:
             return
+
+    @_engine_call
+    def history(self, name: str, since_ms: int) -> History:
+        """Read the daemon's events up to now."""
+        return read_history(self._docker, name, since_ms, time.time())
 
     @_engine_call
     def remove(self, name: str) -> None:
