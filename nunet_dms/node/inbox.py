@@ -15,6 +15,7 @@ from nunet_dms.errors import (
 )
 from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, JobRow
@@ -239,7 +240,7 @@ class InboxHandler:
         ]
 
     def _task(self, job_id: str, what: str, work: Callable[[], object]) -> None:
-        self._deps.pool.submit(Task(job_id, what), work)
+        self._deps.pool.submit(Task(job_id, what), work, limit_of(what))
 
 
 _CODES: dict[type[NunetError], str] = {CapacityError: "no_capacity", UsageError: "ticket_used"}

@@ -1,4 +1,4 @@
-"""Everything between accepting a job and starting it: image, inputs, container."""
+"""How a job's container is made, once its image is here: its inputs, and the container."""
 
 from __future__ import annotations
 
@@ -25,28 +25,19 @@ class Prepared:
     """A container that waits to be started."""
 
     container_id: str
-    image_id: str
 
 
 def prepare(
-    deps: Deps, row: JobRow, job: VerifiedJob, folder: JobFolder, name: str
+    deps: Deps, row: JobRow, job: VerifiedJob, folder: JobFolder, image_id: str
 ) -> Prepared | Failure:
-    """Pull, stage and create; every part may be repeated. Raises UnreachableError to try again."""
-    existing = deps.engine.facts(name)
-    reference = job.spec.image
-    image_id = deps.engine.find_image(reference) or deps.engine.pull_image(
-        reference, lambda _: None
-    )
-    if isinstance(image_id, Failure):
-        return image_id
+    """Stage and create; every part may be repeated. Raises UnreachableError to try again."""
+    existing = deps.engine.facts(container_name(deps.identity.node_id, row.job_id, row.attempt))
     if existing is not None:
-        return Prepared(existing.container_id, image_id)
+        return Prepared(existing.container_id)
     folder.make(deps.user)
     folder.stage(job.spec.inputs, deps.oracle.get_blob)
     created = deps.engine.create(container_spec(deps, row, job, folder, image_id))
-    if isinstance(created, Failure):
-        return created
-    return Prepared(created, image_id)
+    return created if isinstance(created, Failure) else Prepared(created)
 
 
 def container_spec(

@@ -27,6 +27,7 @@ from nunet_dms.node.identity import read_identity
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.introduction import Introduction
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.lookout import Lookout, make_lookout
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.oracle_pin import check_oracle, trusted_key
@@ -275,7 +276,7 @@ class Worker:
 
     def _task(self, what: str, work: Callable[[], object]) -> bool:
         """Hand something to the pool; False if it is under way already, or is to be tried later."""
-        return self._can(what) and self._deps.pool.submit(Task("", what), work)
+        return self._can(what) and self._deps.pool.submit(Task("", what), work, limit_of(what))
 
     def _show(self, *, ready: bool) -> None:
         """Write the status row when it changed, and now and then as a sign of life."""
@@ -323,7 +324,7 @@ def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple
         ticket_key=trusted_key(config.oracle, journal),
         clock=clock.wall_s,
     )
-    pool = Pool()
+    pool = Pool(clock.monotonic_s)
     deps = Deps(
         journal=journal,
         engine=engine,

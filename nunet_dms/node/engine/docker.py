@@ -113,7 +113,10 @@ class DockerEngine:
     def create(self, spec: ContainerSpec) -> str | Failure:
         """Create with the job profile; an existing container of that name and job is adopted."""
         try:
-            volumes = self._docker.images.get(spec.image_id).attrs["Config"].get("Volumes")
+            try:
+                volumes = self._docker.images.get(spec.image_id).attrs["Config"].get("Volumes")
+            except docker.errors.NotFound:
+                return Failure(Reason.IMAGE_UNAVAILABLE, "its image is not here any more")
             arguments = create_arguments(spec, tuple(volumes or ()))
             return str(self._docker.containers.create(**arguments).id)
         except docker.errors.APIError as error:
@@ -166,12 +169,15 @@ class DockerEngine:
                 return False
             raise
         facts = self.facts(name)
-        return facts is None or facts.has_ended
+        return facts is None or not (facts.is_alive or facts.status == "created")
 
     @_engine_call
     def stop(self, name: str, grace_s: int) -> None:
         """SIGTERM, then SIGKILL after the grace."""
         try:
+            facts = self.facts(name)
+            if facts is not None and facts.status == "paused":  # by somebody's hand: it is deaf
+                self._docker.api.unpause(name)
             self._docker.api.stop(name, timeout=grace_s)
         except docker.errors.NotFound:
             return
@@ -222,7 +228,13 @@ class DockerEngine:
         """List by label; the labels come with the list, so no container can vanish between."""
         found = self._docker.api.containers(all=True, filters={"label": f"{LABEL_NODE}={node_id}"})
         return tuple(
-            Owned(each["Id"], each["Names"][0].lstrip("/"), each["Labels"].get(LABEL_JOB, ""))
+            Owned(
+                each["Id"],
+                (each["Names"] or [each["Id"]])[0].lstrip(
+                    "/"
+                ),  # one that is being removed has none
+                each["Labels"].get(LABEL_JOB, ""),
+            )
             for each in found
         )
 

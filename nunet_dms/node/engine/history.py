@@ -24,8 +24,8 @@ def read_history(
 ) -> History:
     """Return what happened to a container; `now_s` is the wall clock, where the reading stops.
 
-    Everything that the engine has is asked for, and chosen here: the oldest of it tells how far
-    back its memory reaches.
+    Everything that the engine has is asked for, and chosen here: the oldest of it tells whether its
+    memory reaches back to `since_ms`, and a wall clock that was set back hides nothing.
     """
     found: list[EngineEvent] = []
     oldest_ms: int | None = None
@@ -37,7 +37,7 @@ def read_history(
                 break
             event = _event(line)
             oldest_ms = event.at_ms if oldest_ms is None else min(oldest_ms, event.at_ms)
-            if event.at_ms >= since_ms and _is_of(line, container):
+            if _is_of(line, container):
                 found.append(event)
     reaches_back = oldest_ms is not None and oldest_ms <= since_ms
     return History(tuple(found), reaches_back or any(each.action == "start" for each in found))

@@ -58,6 +58,11 @@ class Facts:
     error: str
 
     @property
+    def is_alive(self) -> bool:
+        """Whether it runs; also one that somebody paused."""
+        return self.status in {"running", "paused", "restarting"}
+
+    @property
     def has_ended(self) -> bool:
         """Whether it ran and ended; a container that was never started has not."""
         return self.status in {"exited", "dead"} and self.started_ms is not None
@@ -165,7 +170,7 @@ class Engine(Protocol):
         """Ask a container to end, and kill it after `grace_s`; fine if it is gone."""
 
     def history(self, name: str, since_ms: int) -> History:
-        """Return what the engine remembers of a container from then on, oldest first."""
+        """Return what the engine remembers of a container, oldest first."""
 
     def remove(self, name: str) -> None:
         """Remove a container and what it alone uses; fine if it is gone."""
