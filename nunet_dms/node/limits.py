@@ -13,6 +13,8 @@ WAIT_S = 30
 """Of one wait for a container's end; then it is asked again."""
 STOP_GRACE_S = 10
 """Between SIGTERM and SIGKILL of a job."""
+DEADLINE_MARGIN_S = 30
+"""Between a job's time limit, which the worker holds it to, and its end from inside."""
 PULL_LIMIT_S = 1800.0
 """Of fetching a job's image, all tries together; then the job ends as `image_unavailable`."""
 SWEEP_LIMIT_S = 900.0

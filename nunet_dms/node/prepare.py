@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from nunet_dms.node.admission import VerifiedJob
 from nunet_dms.node.allocator import cores_of, nano_cpus
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.engine.deadline import deadline_program
 from nunet_dms.node.engine.profile import (
     LABEL_ATTEMPT,
     LABEL_JOB,
@@ -16,8 +20,12 @@ from nunet_dms.node.engine.profile import (
 )
 from nunet_dms.node.engine.types import ContainerSpec, Failure
 from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.limits import STOP_GRACE_S
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol.job import INPUT_FOLDER
+from nunet_dms.wholefile import write_whole
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,4 +81,18 @@ def container_spec(
         inputs=folder.inputs,
         outputs=folder.outputs,
         output_folder=spec.outputs,
+        deadline=_write_deadline(deps, row, folder),
     )
+
+
+def _write_deadline(deps: Deps, row: JobRow, folder: JobFolder) -> Path | None:
+    """Write the program that ends the job from inside; None where it cannot be run."""
+    after_s = row.time_limit_s + deps.deadline_margin_s
+    program = deadline_program(after_s, STOP_GRACE_S)
+    if program is None or os.statvfs(folder.path).f_flag & os.ST_NOEXEC:
+        why = "noexec" if program else "machine"
+        log.warning("no_deadline_inside job=%s why=%s", row.job_id, why)
+        return None
+    write_whole(folder.deadline, program)
+    folder.deadline.chmod(0o755)  # the job's user runs it
+    return folder.deadline

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -17,7 +19,13 @@ from docker.models.containers import Container
 from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
 from nunet_dms.node.engine.history import read_history
-from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
+from nunet_dms.node.engine.profile import (
+    LABEL_JOB,
+    LABEL_NODE,
+    MB,
+    ImageDefaults,
+    create_arguments,
+)
 from nunet_dms.node.engine.pulling import PULL_SILENCE_S, pull
 from nunet_dms.node.engine.types import (
     ContainerSpec,
@@ -33,6 +41,10 @@ from nunet_dms.protocol.report import Reason
 CALL_TIMEOUT_S = 60
 """Of one API call; creating a container on a busy disk takes seconds."""
 DETAIL_MAX = 300
+DOCKER_INIT = "docker-init"
+"""The init that Docker comes with (tini): the deadline inside counts on its options."""
+
+log = logging.getLogger(__name__)
 
 _NONSENSE = (ValueError, KeyError, IndexError, TypeError, AttributeError)
 """What reading an answer raises that is not what the API promises, such as half a body."""
@@ -69,6 +81,7 @@ class DockerEngine:
     def __init__(self) -> None:
         """Take the daemon's address from DOCKER_HOST, like every Docker program."""
         self._cached: docker.DockerClient | None = None
+        self._init_binary: str | None = None
 
     @property
     def _docker(self) -> docker.DockerClient:
@@ -113,11 +126,10 @@ class DockerEngine:
     def create(self, spec: ContainerSpec) -> str | Failure:
         """Create with the job profile; an existing container of that name and job is adopted."""
         try:
-            try:
-                volumes = self._docker.images.get(spec.image_id).attrs["Config"].get("Volumes")
-            except docker.errors.NotFound:
+            image = self._defaults(spec.image_id)
+            if image is None:
                 return Failure(Reason.IMAGE_UNAVAILABLE, "its image is not here any more")
-            arguments = create_arguments(spec, tuple(volumes or ()))
+            arguments = create_arguments(self._with_our_init(spec), image)
             return str(self._docker.containers.create(**arguments).id)
         except docker.errors.APIError as error:
             if error.status_code == 409 and (facts := self.facts(spec.name)) is not None:
@@ -125,6 +137,28 @@ class DockerEngine:
             if error.status_code is not None and error.status_code < 500:
                 return Failure(Reason.START_ERROR, f"cannot create the container: {_say(error)}")
             raise
+
+    def _defaults(self, image_id: str) -> ImageDefaults | None:
+        try:
+            config = self._docker.images.get(image_id).attrs["Config"]
+        except docker.errors.NotFound:
+            return None
+        return ImageDefaults(
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
+            volumes=tuple(config.get("Volumes") or ()),
+        )
+
+    def _with_our_init(self, spec: ContainerSpec) -> ContainerSpec:
+        """Leave the deadline out where the engine has another init than Docker's own."""
+        if spec.deadline is None:
+            return spec
+        if self._init_binary is None:
+            self._init_binary = str(self._docker.api.info().get("InitBinary", ""))
+        if self._init_binary == DOCKER_INIT:
+            return spec
+        log.warning("no_deadline_inside container=%s init=%s", spec.name, self._init_binary)
+        return replace(spec, deadline=None)
 
     @_engine_call
     def start(self, container_id: str) -> Failure | None:
