@@ -16,6 +16,7 @@ from nunet_dms.errors import (
 from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.journal_trouble import JournalFullError
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
 from nunet_dms.node.poison import count_deaths
 from nunet_dms.node.pool import Outcome, Task
@@ -92,6 +93,10 @@ class InboxHandler:
         for job_id in inbox.lost_payments:
             log.error("payment_lost job=%s", job_id)
             self._runner.stop(job_id, Reason.PAYMENT_LOST)
+        self._take_ends(inbox)
+
+    def _take_ends(self, inbox: Inbox) -> None:
+        """Take the news of what was reported, unless we do not know yet that it was."""
         for settlement in inbox.settlements:
             if not self._is_early(settlement.job_id):
                 self._take_settlement(settlement)
@@ -263,7 +268,7 @@ class InboxHandler:
         ]
 
     def _task(self, job_id: str, what: str, work: Callable[[], object]) -> None:
-        self._deps.pool.submit(Task(job_id, what), work)
+        self._deps.pool.submit(Task(job_id, what), work, limit_of(what))
 
 
 _CODES: dict[type[NunetError], str] = {CapacityError: "no_capacity", UsageError: "ticket_used"}

@@ -102,11 +102,45 @@ class Journal(JournalReader):
             )
             return self._move(job, State.CREATED, container_id[:12])
 
-    def started(self, job: JobRow, started_ms: int, boot_id: str) -> JobRow:
-        """Store when the container started and in which boot, and move to RUNNING."""
+    def starting(self, job: JobRow, boot_id: str, mono_ms: int) -> JobRow:
+        """Store when the start is about to be asked for, and move to STARTING."""
         with self._transaction():
-            self._write("set_started", job_id=job.job_id, started_ms=started_ms, boot_id=boot_id)
+            self._write("set_starting", job_id=job.job_id, boot_id=boot_id, started_mono_ms=mono_ms)
+            return self._move(job, State.STARTING, "")
+
+    def started(self, job: JobRow, started_ms: int, boot_id: str, mono_ms: int) -> JobRow:
+        """Store when the container started and in which boot, and move to RUNNING.
+
+        `mono_ms` is the start by the monotonic clock of that boot.
+        """
+        with self._transaction():
+            self._write(
+                "set_started", job_id=job.job_id, started_ms=started_ms, boot_id=boot_id,
+                started_mono_ms=mono_ms,
+            )  # fmt: skip
             return self._move(job, State.RUNNING, "")
+
+    def engine_gone(self, job: JobRow) -> JobRow:
+        """Store that the engine does not answer while a job runs; the first time stays."""
+        with self._transaction():
+            if self._write("set_engine_gone", job_id=job.job_id):
+                self.note(job.job_id, "engine_gone")
+        return self._again(job)
+
+    def pulled_image(self, reference: str) -> None:
+        """Store that an image is about to be pulled: from now on it is ours."""
+        with self._transaction():
+            self._write("insert_image", reference=reference)
+
+    def used_image(self, reference: str, image_id: str) -> None:
+        """Store that a job needs an image, and its id; does nothing for one that is not ours."""
+        with self._transaction():
+            self._write("set_image_used", reference=reference, image_id=image_id)
+
+    def forget_image(self, reference: str) -> None:
+        """An image of ours did not come, or is gone."""
+        with self._transaction():
+            self._write("delete_image", reference=reference)
 
     def ask_stop(self, job: JobRow, reason: str) -> JobRow:
         """Store why we are about to stop a job; the first reason stays."""

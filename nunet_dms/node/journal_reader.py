@@ -20,6 +20,7 @@ from nunet_dms.node.rows import (
     Capacity,
     EarningRow,
     EventRow,
+    ImageRow,
     JobRow,
     MachineRow,
     MissedRow,
@@ -131,6 +132,10 @@ class JournalReader:
     def jobs_cpu_ms(self) -> int:
         """Return the CPU time that all jobs together have used; it grows while they run."""
         return int(self._rows("jobs_cpu_ms")[0][0])
+
+    def images(self) -> tuple[ImageRow, ...]:
+        """Return the images that we pulled, or are about to, the longest unused first."""
+        return tuple(ImageRow(**dict(row)) for row in self._rows("images"))
 
     def pin(self) -> tuple[str, bytes] | None:
         """Return the pinned Oracle's URL and its own words, or None before first contact."""

@@ -15,13 +15,13 @@ from datetime import datetime, timezone
 
 from nunet_dms.node.delivery import save_results
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.ending import Ending
+from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, ran_ms
 from nunet_dms.node.engine.types import Facts, Failure
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.limits import STOP_GRACE_S
 from nunet_dms.node.live import Live, ask
 from nunet_dms.node.logs import finished
 from nunet_dms.node.rows import JobRow
-from nunet_dms.node.running import STOP_GRACE_S
 from nunet_dms.node.states import HAS_CONTAINER, State
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.report import Reason
@@ -127,11 +127,14 @@ class Quarantine:
         engine, why = self._deps.engine, evidence(live.row)
         engine.stop(live.name, STOP_GRACE_S)
         facts = engine.facts(live.name)
-        nothing = Manifest()
+        clock, nothing = self._deps.clock, Manifest()
+        seen = Moment(clock.now_ms(), clock.mono_ms())
+        known = Evidence(facts, UNTOLD, False, self._deps.boot_id, seen)
         save_results(live.folder, nothing)
         return Ending(
             failure=Failure(Reason.NODE_FAULT, why),
             facts=facts,
+            ran_ms=ran_ms(live.row, known),
             log=finished(live.folder.log),
             results=nothing,
             results_complete=not _has_run(facts),

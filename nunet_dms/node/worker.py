@@ -28,6 +28,7 @@ from nunet_dms.node.identity import read_identity
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.introduction import Introduction
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.lookout import Lookout, make_lookout
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.oracle_pin import check_oracle, trusted_key
@@ -302,7 +303,7 @@ class Worker:
 
     def _task(self, what: str, work: Callable[[], object]) -> bool:
         """Hand something to the pool; False if it is under way already, or is to be tried later."""
-        return self._can(what) and self._deps.pool.submit(Task("", what), work)
+        return self._can(what) and self._deps.pool.submit(Task("", what), work, limit_of(what))
 
     def _show(self, ready: bool) -> None:
         """Write the status row when it changed, and now and then as a sign of life."""
@@ -362,7 +363,7 @@ def compose(
     except NunetError:
         journal.close()  # settings that cannot be used are no sudden end
         raise
-    pool = Pool()
+    pool = Pool(clock.monotonic_s)
     deps = Deps(
         journal=journal,
         engine=engine,

@@ -27,7 +27,7 @@ def run_one_job(journal: Journal) -> None:
     admit(journal, OTHER_JOB)
     job = journal.move(journal.job(JOB), State.ACCEPTED)
     job = journal.move(journal.created(job, "c" * 64, "i"), State.STARTING)
-    journal.started(job, 1, "boot")
+    journal.started(job, 1, "boot", 1)
 
 
 @pytest.mark.usefixtures("lock")

@@ -26,7 +26,6 @@ from nunet_dms.node.engine.types import ContainerSpec, Facts, History, LogRecord
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.lookout import Lookout, Looks
-from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
@@ -41,7 +40,7 @@ from nunet_dms.protocol.node import (
     Voided,
 )
 from tests.unit.machine_world import fingerprint
-from tests.unit.node.conftest import NOW_S, World
+from tests.unit.node.conftest import NOW_S, InlinePool, World
 
 CAPACITY = CapacityConfig(cpu_mhz=4000, ram_mb=6000, disk_mb=1000, core_mhz=2500)
 WELL = Surroundings(on_battery=False, cpu_time=None, disk_free_mb=50_000)
@@ -66,20 +65,6 @@ class TightJournal(Journal):
         return super()._write(query, **values)
 
 
-class InlinePool(Pool):
-    """Tasks are done at once, and what came of them waits to be collected."""
-
-    def submit(self, task: Task, work: Callable[[], object]) -> bool:
-        if task in self._running:
-            return False
-        self._running[task] = None  # type: ignore[assignment]
-        try:
-            self._outcomes.put(Outcome(task, value=work()))
-        except Exception as error:  # noqa: BLE001 - what the real pool does
-            self._outcomes.put(Outcome(task, error=error))
-        return True
-
-
 @dataclass
 class Engine:
     """An engine with one container, which has ended when it is first waited for."""
@@ -96,9 +81,6 @@ class Engine:
 
     def keeps_running(self) -> bool:
         return True
-
-    def resolve_image(self, _reference: str) -> str:
-        return "sha256:1"
 
     def find_image(self, _reference: str) -> str:
         return "sha256:1"

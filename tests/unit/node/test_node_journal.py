@@ -30,7 +30,7 @@ def running(journal: Journal, job: JobRow) -> JobRow:
     job = journal.move(job, State.ACCEPTED)
     job = journal.created(job, "c" * 64, "sha256:1")
     job = journal.move(job, State.STARTING)
-    return journal.started(job, 1, "boot")
+    return journal.started(job, 1, "boot", 1)
 
 
 def test_jobs_reserve_until_they_are_known_not_to_run(journal: Journal, admit: Admit) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,14 +18,13 @@ from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.journal_life import id_file, log_file
 from nunet_dms.node.poison import POISON_LIFE_S, Breaker, is_poison
-from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.report import Reason, Report
 from nunet_dms.protocol.signing import Sealed
-from tests.unit.node.conftest import NOW_S, PLENTY, World
+from tests.unit.node.conftest import NOW_S, PLENTY, InlinePool, World
 
 ENDED = Facts("c" * 64, "exited", NOW_S * 1000, NOW_S * 1000 + 700, 143, False, "")
 
@@ -43,15 +41,6 @@ class Engine:
 
     def facts(self, _name: str) -> Facts | None:
         return self.facts_of_it
-
-
-class InlinePool(Pool):
-    """Tasks are done at once, and what came of them waits to be collected."""
-
-    def submit(self, task: Task, work: Callable[[], object]) -> bool:
-        self._outcomes.put(Outcome(task, value=work()))
-        self._running[task] = None  # type: ignore[assignment]
-        return True
 
 
 @dataclass
