@@ -122,7 +122,7 @@ class JobFolder:
         """Remove inputs, outputs and their manifest; the log stays."""
         shutil.rmtree(self.inputs, ignore_errors=True)
         shutil.rmtree(self.outputs, ignore_errors=True)
-        for name in ("part", "results.json"):
+        for name in ("part", "results.json", "log.index"):
             (self.path / name).unlink(missing_ok=True)
 
 
