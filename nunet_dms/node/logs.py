@@ -48,7 +48,6 @@ class IndexEntry:
 
     length: int
     runs: tuple[Run, ...]
-    is_from_start: bool
     gaps: int
     dropped_bytes: int
 
@@ -63,7 +62,7 @@ class IndexEntry:
         return cls(**known | {"runs": tuple([Run(**run) for run in known["runs"]])})
 
 
-START = IndexEntry(length=0, runs=(), is_from_start=True, gaps=0, dropped_bytes=0)
+START = IndexEntry(length=0, runs=(), gaps=0, dropped_bytes=0)
 EMPTY_LOG = LogEnd(0, hashlib.sha256().hexdigest(), complete=True)
 
 
@@ -145,7 +144,7 @@ class _Pump:
         self._at = entry.length
         self._gaps = entry.gaps
         self._dropped = entry.dropped_bytes
-        self._place = Place(entry.runs, is_from_start=entry.is_from_start)
+        self._place = Place(entry.runs)
         self._unindexed_bytes = self._unindexed_records = 0
 
     def run(self, records: Callable[[int], Iterator[LogRecord]]) -> LogEnd:
@@ -167,16 +166,12 @@ class _Pump:
 
     def _after_place(self, read: Callable[[int], Iterator[LogRecord]]) -> Iterator[LogRecord]:
         """Yield the records past our place; where it is gone, say so and yield all there are."""
-        sought = Place(self._place.runs, is_from_start=self._place.is_from_start)
-        starts = [sought.since_ns, 0] if sought.runs else []
-        for since_ns in starts:
-            records = read(since_ns)
-            if _skip_to(sought, records):
-                yield from records
-                return
-        if starts:
+        sought = Place(self._place.runs)
+        records = read(sought.since_ns)
+        if sought.runs and not _skip_to(sought, records):
             self._gap()
-        yield from read(sought.since_ns)
+            records = read(sought.since_ns)
+        yield from records
 
     def _write(self, data: bytes) -> None:
         """Put what a record says where it belongs; what is there already must be the same."""
@@ -203,8 +198,7 @@ class _Pump:
             self._grew()
 
     def _append(self, data: bytes) -> None:
-        self._file.seek(self._at)
-        written = self._file.write(data) or 0
+        written = os.pwrite(self._file.fileno(), data, self._at)
         self._sha256.update(data[:written])
         self._at += written
         self._size = self._at
@@ -238,7 +232,6 @@ class _Pump:
             IndexEntry(
                 length=self._at,
                 runs=self._place.runs,
-                is_from_start=self._place.is_from_start,
                 gaps=self._gaps,
                 dropped_bytes=self._dropped,
             )

@@ -13,14 +13,18 @@ so.
 
 `since` of the API filters by time, and times go back (see `place`), so the end of the output is
 asked for by a number of records instead, the more the further we are behind.
+
+The driver `local` of Docker 20.10 keeps every byte but one: a line of more than 16 KiB is stored
+in parts, and the newline after its last part is left out. What follows it in the same stream at
+another time can only be a new line, so the newline is put back there. Only of a last line so long
+it cannot be known whether a newline came after it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
@@ -56,6 +60,13 @@ RECORD_HEAD_MAX_BYTES = 64
 """What a record takes in Docker's files besides what it says; 27 were seen."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamRecord(LogRecord):
+    """A record of which it is known whether it went to stdout (1) or stderr (2)."""
+
+    stream: int = 0
+
+
 class ContainerLog:
     """One container's log by Docker's API; raises what the SDK raises."""
 
@@ -71,7 +82,7 @@ class ContainerLog:
         facts = self._facts()
         return facts is None or facts.has_ended
 
-    def read(self, tail: int) -> Generator[LogRecord, None, None]:
+    def read(self, tail: int) -> Iterator[StreamRecord]:
         """Yield the last `tail` records there are now, all for EVERYTHING; none if it is gone."""
         with self._open(tail=tail or "all", follow=0, timestamps=1) as response:
             if response.status_code == requests.codes.not_found:
@@ -93,23 +104,48 @@ class ContainerLog:
 
 def read_records(log: ContainerLog, since_ns: int) -> Iterator[LogRecord]:
     """Yield a container's records from `since_ns` on until it has ended."""
-    place, tail = Place(), TAIL_FIRST
-    is_first = True
+    place, lines = Place(), _Lines()
+    new = 0
     while True:
         with log.bell() as bell:  # before the reading: what is written after it rings
             is_over = log.is_over()
-            if is_first:
-                new = yield from _told(_from_time(log, since_ns), place)
+            if place.runs:
+                found = _from_place(log, place, max(TAIL_FIRST, 2 * new))
             else:
-                new = yield from _told(_from_place(log, place, tail), place)
-            is_first, tail = False, max(TAIL_FIRST, 2 * new)
+                found = _from_start(log)
+            new, is_wanted = 0, False
+            for record in found:
+                place.add(record)
+                new += 1
+                whole = lines.restored(record)
+                is_wanted = is_wanted or record.at_ns >= since_ns
+                if is_wanted:
+                    yield whole
+            if place.runs:
+                since_ns = 0  # from now on by place
             if is_over:
                 return
             if new < FAR_BEHIND:
                 _wait(bell)
 
 
-def parse(parts: Iterator[bytes]) -> Iterator[LogRecord]:
+class _Lines:
+    """The lines that are begun and not ended, by stream: of when they are."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, int] = {}
+
+    def restored(self, record: StreamRecord) -> LogRecord:
+        """Return a record with the newline that the driver left out before it."""
+        begun_ns = self._open.pop(record.stream, None)
+        if not record.data.endswith(b"\n"):
+            self._open[record.stream] = record.at_ns
+        if begun_ns is None or begun_ns == record.at_ns:
+            return record
+        return replace(record, data=b"\n" + record.data)
+
+
+def parse(parts: Iterator[bytes]) -> Iterator[StreamRecord]:
     """Yield the records in the frames of an answer; raises EngineUnreachableError if it is torn."""
     held = b""
     for part in parts:
@@ -121,7 +157,7 @@ def parse(parts: Iterator[bytes]) -> Iterator[LogRecord]:
             if end > size:
                 break
             stamp = held[start : start + STAMP_CHARS]
-            yield LogRecord(unix_ns(stamp), held[start + STAMP_CHARS + 1 : end])
+            yield StreamRecord(unix_ns(stamp), held[start + STAMP_CHARS + 1 : end], stream=held[at])
             at = end
         held = held[at:]
     if held:
@@ -140,44 +176,22 @@ def _unix_s(text: str) -> int:
     return int(datetime.fromisoformat(f"{text}+00:00").timestamp())
 
 
-def _told(records: Iterator[LogRecord], place: Place) -> Generator[LogRecord, None, int]:
-    """Hand records on, step past each, and return how many there were."""
-    count = 0
-    for record in records:
-        place.add(record)
-        count += 1
-        yield record
-    return count
-
-
-def _from_time(log: ContainerLog, since_ns: int) -> Iterator[LogRecord]:
-    """Yield what comes from the first record at or after a time on, later ones as they stand."""
-    tail = TAIL_FIRST if since_ns else EVERYTHING
-    while tail and not _reaches(log, tail, since_ns):
-        tail = _wider(tail)
-    found, size, unsure = False, 0, False
-    for record in log.read(tail):
-        found = found or record.at_ns >= since_ns
+def _from_start(log: ContainerLog) -> Iterator[StreamRecord]:
+    """Yield everything; past the point where the start may be gone, one record says so."""
+    size, is_sure = 0, True
+    for record in log.read(EVERYTHING):
         size += len(record.data) + RECORD_HEAD_MAX_BYTES
-        became_unsure = not since_ns and not unsure and size > SURELY_KEPT_BYTES
-        unsure = unsure or became_unsure
-        if found:
-            yield replace(record, after_gap=True) if became_unsure else record
+        if is_sure and size > SURELY_KEPT_BYTES:
+            is_sure = False
+            yield replace(record, after_gap=True)
+        else:
+            yield record
 
 
-def _reaches(log: ContainerLog, tail: int, since_ns: int) -> bool:
-    """Whether the last `tail` records begin before a time."""
-    with closing(log.read(tail)) as records:
-        first = next(records, None)
-    return first is not None and first.at_ns < since_ns
-
-
-def _from_place(log: ContainerLog, place: Place, tail: int) -> Iterator[LogRecord]:
+def _from_place(log: ContainerLog, place: Place, tail: int) -> Iterator[StreamRecord]:
     """Yield what comes after a place; the first record says if something between is gone."""
-    if not place.runs:
-        yield from log.read(EVERYTHING)
-        return
-    sought = Place(place.runs, is_from_start=place.is_from_start)
+    sought = Place(place.runs)
+    tail = EVERYTHING if sought.needs_start else tail
     while True:
         seen, is_found = Place(), False
         for record in log.read(tail):
@@ -196,13 +210,13 @@ def _from_place(log: ContainerLog, place: Place, tail: int) -> Iterator[LogRecor
     yield from _after_gap(log, sought)
 
 
-def _after_gap(log: ContainerLog, place: Place) -> Iterator[LogRecord]:
+def _after_gap(log: ContainerLog, place: Place) -> Iterator[StreamRecord]:
     """Yield what there is where the engine has thrown a place away, and what came after it."""
     is_first = True
     for record in log.read(EVERYTHING):
         if is_first and record.at_ns <= place.until_ns:
             continue
-        yield LogRecord(record.at_ns, record.data, after_gap=is_first)
+        yield replace(record, after_gap=True) if is_first else record
         is_first = False
 
 

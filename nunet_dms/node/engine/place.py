@@ -55,11 +55,9 @@ class _Alike:
 class Place:
     """The last runs of records that were read; empty at the start of an output."""
 
-    def __init__(self, runs: tuple[Run, ...] = (), *, is_from_start: bool = True) -> None:
-        """`is_from_start` says that these runs are all that there was."""
+    def __init__(self, runs: tuple[Run, ...] = ()) -> None:
         known = (_Alike(run.at_ns, None, run.digest, run.count) for run in runs)
         self._runs = deque(known, RUNS_KEPT)
-        self.is_from_start = is_from_start
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -81,20 +79,26 @@ class Place:
         if self._runs and self._runs[-1].is_of(record):
             self._runs[-1].count += 1
             return
-        self.is_from_start = self.is_from_start and len(self._runs) < RUNS_KEPT
         self._runs.append(_Alike(record.at_ns, record.data, "", 1))
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether it can only be found by reading on from the start of the output.
+
+        So it is with a single run: whoever begins in the midst of it cannot count it.
+        """
+        return len(self._runs) == 1
 
     def is_at(self, place: Place) -> bool:
         """Whether a reader that came here by reading on from further up stands at that place.
 
-        How often the first of its runs was seen counts only where nothing came before it: a
-        reader may have begun in the midst of it.
+        Of several runs the first may have been longer than what the reader saw of it.
         """
         if place._runs and (not self._runs or self._runs[-1].at_ns != place._runs[-1].at_ns):
             return False  # told without a digest
         theirs = place.runs
         ours = self.runs[-len(theirs) :] if theirs else ()
-        if ours and len(theirs) > 1 and not place.is_from_start:
+        if ours and not place.needs_start:
             ours = (replace(ours[0], count=theirs[0].count), *ours[1:])
         return ours == theirs
 
