@@ -125,8 +125,16 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
         word = "settled" if view.settled_ms else "settling"
         lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
     if view.log_complete is False:
-        lines.append(f"log        {view.log_bytes} bytes, not complete")
+        lines.append(f"log        {log_words(view)}")
     return tuple(lines)
+
+
+def log_words(view: JobView) -> str:
+    """Return what is wrong with a log that is not complete."""
+    text = f"{view.log_bytes} bytes, not complete"
+    if view.log_dropped_bytes:
+        return f"{text}: the job wrote {view.log_dropped_bytes} bytes past the limit of a log"
+    return f"{text}: part of what the job wrote is missing"
 
 
 def _dispute_lines(view: JobView) -> list[str]:

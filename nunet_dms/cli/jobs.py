@@ -15,10 +15,11 @@ from nunet_dms.cli import objection, render
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
+from nunet_dms.node.earnings import worth_of
 from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import EventRow, JobRow
+from nunet_dms.node.rows import EventRow, JobRow, OutboxRow
 from nunet_dms.node.states import RESERVING
 
 FOLLOW_EVERY_S = 0.2
@@ -33,6 +34,8 @@ class JobStory:
 
     job: JobRow
     events: tuple[EventRow, ...]
+    report: OutboxRow | None
+    """Its report, while the Oracle has not taken it."""
 
 
 @app.callback()
@@ -58,8 +61,13 @@ def show(
     """Show one job and its story."""
     with JournalReader(paths.resolve().journal) as journal:
         row = journal.job(job)
-        story = JobStory(row, journal.events(row.job_id))
-    facts = {"job": asdict(story.job), "events": [asdict(event) for event in story.events]}
+        report = next((each for each in journal.outbox() if each.job_id == row.job_id), None)
+        story = JobStory(row, journal.events(row.job_id), report)
+    facts = {
+        "job": asdict(story.job),
+        "events": [asdict(event) for event in story.events],
+        "report": _report_facts(report) if report else None,
+    }
     render.show(render.Shown("nunet.job/1", facts, _story_lines(story)), as_json)
 
 
@@ -153,6 +161,10 @@ def _list(as_json: bool) -> None:
     render.show(render.Shown("nunet.jobs/1", facts, text), as_json)
 
 
+def _report_facts(report: OutboxRow) -> dict[str, object]:
+    return {"worth": worth_of(report), "parked": report.parked}
+
+
 def _is_in_hand(where: paths.Paths, job_id: str) -> bool:
     """Look anew each time: what a reader sees of a journal of an older version stands still."""
     with JournalReader(where.journal) as journal:
@@ -174,6 +186,9 @@ def _story_lines(story: JobStory) -> tuple[str, ...]:
         lines.append(f"detail    {job.detail}")
     if job.exit_code is not None:
         lines.append(f"exit code {job.exit_code} after {job.ran_ms / 1000:.1f} s")
+    if story.report is not None:
+        fate = f"is kept: {story.report.parked}" if story.report.parked else "waits for the Oracle"
+        lines.append(f"report    worth {worth_of(story.report)} base units; it {fate}")
     lines += [
         f"{clock_time(each.at_ms / 1000)}  {each.what}  {each.detail}".rstrip()
         for each in story.events

@@ -18,7 +18,7 @@ from nunet_dms.errors import (
     UnreachableError,
 )
 from nunet_dms.node.admission import VerifiedJob
-from nunet_dms.node.delivery import deliver, save_results
+from nunet_dms.node.delivery import UndeliverableError, deliver, save_results
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import Ending, end_of, frozen_report
 from nunet_dms.node.engine.profile import container_name
@@ -165,7 +165,7 @@ class Runner:
         refused = isinstance(error, RefusedError)
         if task.what == "accept" and refused:
             live.row = self._deps.journal.move(live.row, State.LOST, str(error))
-        elif task.what == "deliver" and refused:
+        elif task.what == "deliver" and isinstance(error, UndeliverableError):
             live.row = self._deps.journal.parked(live.row, str(error))
         elif task.what == "ship" and refused:
             live.ships = False

@@ -67,6 +67,8 @@ class JobRow:
     ran_ms: int = 0
     log_bytes: int = 0
     log_complete: bool | None = None
+    log_dropped_bytes: int = 0
+    """What the job wrote past the node's limit, by the node's count."""
     provider_amount: int | None = None
     requester_amount: int | None = None
     settlement_tx_id: str | None = None

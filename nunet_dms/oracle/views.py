@@ -59,6 +59,7 @@ def view(job: JobRow, disputed: Disputed) -> JobView:
         settlement_tx_id=job.settlement_tx_id,
         log_bytes=job.log_bytes,
         log_complete=job.log_complete,
+        log_dropped_bytes=job.log_dropped_bytes,
         cancel_requested=job.cancel_requested,
         submitted_ms=job.submitted_ms,
         started_ms=job.started_ms,

@@ -92,6 +92,8 @@ class JobView:
     objections: Annotated[tuple[Party, ...], Length(0, 16)] = ()
     """Who objected, in the order in which it came."""
     is_revised: bool = False
+    log_dropped_bytes: Annotated[int, Range(0, 2**50)] = 0
+    """What the job wrote past the node's limit, by the node's count."""
     payment_missing: bool = False
     """The chain has lost the payment: the job is held until it is back."""
 
