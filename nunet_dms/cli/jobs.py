@@ -143,8 +143,8 @@ def _list(as_json: bool) -> None:
         tuple(
             (
                 row.job_id[:12], _state_text(row, pulled), row.reason, str(row.cpu_mhz),
-                str(row.ram_mb), f"{row.ran_ms / 1000:.1f}", "" if row.earned is None else str(row.earned),
-                clock_time(row.admitted_ms / 1000),
+                str(row.ram_mb), f"{row.ran_ms / 1000:.1f}",
+                "" if row.earned is None else str(row.earned), clock_time(row.admitted_ms / 1000),
             )
             for row in rows
         ),
