@@ -20,7 +20,7 @@ from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import EventRow, JobRow, OutboxRow
-from nunet_dms.node.states import RESERVING
+from nunet_dms.node.states import RESERVING, State
 
 FOLLOW_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
@@ -142,16 +142,18 @@ def object_to(
 def _list(as_json: bool) -> None:
     where = paths.resolve()
     rows: tuple[JobRow, ...] = ()
+    pulled: set[str] = set()
     if is_made(where.journal):
         with JournalReader(where.journal) as journal:
             rows = journal.jobs()
+            pulled = {image.reference for image in journal.images() if not image.image_id}
     table = render.Table(
         ("job", "state", "reason", "cpu MHz", "RAM MB", "ran s", "earned", "taken at"),
         tuple(
             (
-                row.job_id[:12], row.state.value, row.reason, str(row.cpu_mhz), str(row.ram_mb),
-                f"{row.ran_ms / 1000:.1f}", "" if row.earned is None else str(row.earned),
-                clock_time(row.admitted_ms / 1000),
+                row.job_id[:12], _state_text(row, pulled), row.reason, str(row.cpu_mhz),
+                str(row.ram_mb), f"{row.ran_ms / 1000:.1f}",
+                "" if row.earned is None else str(row.earned), clock_time(row.admitted_ms / 1000),
             )
             for row in rows
         ),
@@ -163,6 +165,12 @@ def _list(as_json: bool) -> None:
 
 def _report_facts(report: OutboxRow) -> dict[str, object]:
     return {"worth": worth_of(report), "parked": report.parked}
+
+
+def _state_text(row: JobRow, pulled: set[str]) -> str:
+    """Return a job's state, and whether it waits for its image."""
+    waits = row.state is State.ACCEPTED and row.image in pulled
+    return f"{row.state.value}, pulling" if waits else row.state.value
 
 
 def _is_in_hand(where: paths.Paths, job_id: str) -> bool:
@@ -184,6 +192,8 @@ def _story_lines(story: JobStory) -> tuple[str, ...]:
     ]
     if job.detail:
         lines.append(f"detail    {job.detail}")
+    if job.engine_gone_ms is not None:
+        lines.append(f"engine    did not answer at {clock_time(job.engine_gone_ms / 1000)}")
     if job.exit_code is not None:
         lines.append(f"exit code {job.exit_code} after {job.ran_ms / 1000:.1f} s")
     if story.report is not None:

@@ -91,6 +91,8 @@ class JobRow:
     """When the chain is to be asked again for what it has of the job; None: never again."""
     alert_level: int = 0
     """How near its deadline the job was last said to be; see `alerts`."""
+    phase: str | None = None
+    """The node's last word on what it is at, a `protocol.phase.Phase` in canonical JSON."""
 
 
 def add(db: Connection, job: JobRow) -> None:

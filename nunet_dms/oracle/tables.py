@@ -110,6 +110,7 @@ jobs = Table(
     Column("payment_lost", Boolean, nullable=False, server_default="0"),
     _number("look_at_s", null=True),
     Column("alert_level", BigInteger, nullable=False, server_default="0"),
+    Column("phase", Text),
     UniqueConstraint("quote_id", name="one_job_a_quote"),
     UniqueConstraint("payment_tx_id", "payment_index", name="one_job_a_payment"),
     Index("jobs_of_node", "node_id", "state", "receipt_acked"),
