@@ -21,7 +21,7 @@ from nunet_dms.protocol.bounds import (
     UnixSeconds,
 )
 from nunet_dms.protocol.dispute import Party
-from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.job import CHECKPOINT_NUMBER_MAX, JobSpec
 from nunet_dms.protocol.report import Reason
 
 QUOTE_HOLD_MAX_S = 1800
@@ -65,6 +65,15 @@ class JobSubmission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView:
+    """The last checkpoint of a job that is whole: what `nunet request resume` starts from."""
+
+    number: Annotated[int, Range(1, CHECKPOINT_NUMBER_MAX)]
+    taken_ms: UnixMillis
+    size_bytes: Annotated[int, Range(0, 2**50)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
     """What a requester may know of a job."""
 
@@ -94,6 +103,7 @@ class JobView:
     is_revised: bool = False
     payment_missing: bool = False
     """The chain has lost the payment: the job is held until it is back."""
+    checkpoint: CheckpointView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
