@@ -38,8 +38,11 @@ def prepare(
         return image_id
     if existing is not None:
         return Prepared(existing.container_id, image_id)
-    folder.make(deps.user)
+    checkpoint = job.spec.checkpoint
+    folder.make(deps.user, with_checkpoint=checkpoint is not None)
     folder.stage(job.spec.inputs, deps.oracle.get_blob)
+    if checkpoint is not None and checkpoint.resume is not None:
+        folder.stage_checkpoint(checkpoint.resume.files, deps.oracle.get_blob, deps.user)
     created = deps.engine.create(container_spec(deps, row, job, folder, image_id))
     if isinstance(created, Failure):
         return created
@@ -61,6 +64,8 @@ def container_spec(
         "NUNET_OUTPUT_DIR": spec.outputs,
         "OMP_NUM_THREADS": str(cores),  # libraries that count the host's cores would be throttled
     }
+    if spec.checkpoint is not None:
+        limits["NUNET_CHECKPOINT_DIR"] = spec.checkpoint.folder
     return ContainerSpec(
         name=container_name(deps.identity.node_id, row.job_id, row.attempt),
         labels=(
@@ -79,4 +84,6 @@ def container_spec(
         inputs=folder.inputs,
         outputs=folder.outputs,
         output_folder=spec.outputs,
+        checkpoint=None if spec.checkpoint is None else folder.checkpoint,
+        checkpoint_folder="" if spec.checkpoint is None else spec.checkpoint.folder,
     )

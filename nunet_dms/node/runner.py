@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from nunet_dms.errors import NunetError, RefusedError, UnreachableError
 from nunet_dms.node.admission import VerifiedJob
+from nunet_dms.node.checkpoints import DRAIN_CHECKPOINT_S, DRAIN_LOOK_S, Checkpoints
 from nunet_dms.node.delivery import deliver, save_results
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import Ending, end_of, frozen_report
@@ -38,7 +39,8 @@ class Runner:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._live: dict[str, Live] = {}
-        self._running = Running(deps, self._store_end)
+        self.checkpoints = Checkpoints(deps)
+        self._running = Running(deps, self.checkpoints, self._store_end)
         self._advance: dict[State, Callable[[Live], None]] = {
             State.ADMITTED: self._accept,
             State.ACCEPTED: self._prepare,
@@ -53,6 +55,7 @@ class Runner:
         }
         self._handle: dict[str, Callable[[Live, object], None]] = {
             **self._running.handle,
+            **self.checkpoints.handle,
             "accept": self._accepted,
             "prepare": self._prepared,
             "start": self._started,
@@ -86,7 +89,18 @@ class Runner:
         for live in list(self._live.values()):
             self._advance[live.row.state](live)
             if live.cleaned and live.row.state in {State.SETTLED, State.LOST}:
+                self.checkpoints.forget(live.row.job_id)
                 del self._live[live.row.job_id]
+
+    def drain(self) -> None:
+        """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun."""
+        deps = self._deps
+        ends_s = deps.clock.monotonic_s() + DRAIN_CHECKPOINT_S
+        while self._saves_any() and deps.clock.monotonic_s() < ends_s:
+            deps.pool.wake.wait(DRAIN_LOOK_S)
+            for outcome in deps.pool.collect():
+                if outcome.task.what in self.checkpoints.handle:  # the rest is asked for again
+                    self.handle(outcome)
 
     def handle(self, outcome: Outcome) -> None:
         """Take what came of a task."""
@@ -117,9 +131,15 @@ class Runner:
             live.row = self._deps.journal.parked(live.row, str(error))
         elif task.what == "ship" and refused:
             live.ships = False
+        elif task.what in self.checkpoints.handle:
+            self.checkpoints.failed(live, task.what, error)
         elif task.what in {"prepare", "start"}:
             reason = Reason.START_ERROR if refused else Reason.NODE_FAULT
             self._end(live, Failure(reason, str(error)), None)
+
+    def _saves_any(self) -> bool:
+        running = [live for live in self._live.values() if live.row.state is State.RUNNING]
+        return any([self.checkpoints.drain(live) for live in running if not live.ended])  # noqa: C419 - every one is to be begun
 
     # One pair of methods for each state: what to ask for, and what to make of the answer.
 
@@ -169,6 +189,8 @@ class Runner:
             self._end(live, Failure(Reason.NODE_FAULT, "the container did not start"), None)
 
     def _deliver(self, live: Live) -> None:
+        if not self.checkpoints.finish(live):
+            return
         oracle, row, folder = self._deps.oracle, live.row, live.folder
         body = self._deps.journal.report(row.job_id)
         ask(self._deps, live, "deliver", lambda: deliver(oracle, row.job_id, folder, body))

@@ -57,7 +57,14 @@ def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dic
     """Return the arguments of `containers.create`; declared volumes become bounded tmpfs."""
     small_mb = small_tmpfs_mb(spec.ram_mb)
     tmpfs = f"rw,nosuid,nodev,size={small_mb}m,nr_inodes={TMPFS_INODES},mode=1777"
-    shadowed = [path for path in image_volumes if path not in {INPUT_FOLDER, spec.output_folder}]
+    mounts = [
+        Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
+        Mount(spec.output_folder, str(spec.outputs), type="bind"),
+    ]
+    if spec.checkpoint is not None:
+        mounts.append(Mount(spec.checkpoint_folder, str(spec.checkpoint), type="bind"))
+    mounted = {mount["Target"] for mount in mounts}
+    shadowed = [path for path in image_volumes if path not in mounted]
     return {
         "image": spec.image_id,
         "command": list(spec.command) or None,
@@ -85,10 +92,7 @@ def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dic
             Ulimit(name="fsize", soft=spec.disk_mb * MB, hard=spec.disk_mb * MB),
         ],
         "tmpfs": dict.fromkeys(["/tmp", *shadowed], tmpfs),  # noqa: S108 - inside the container
-        "mounts": [
-            Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
-            Mount(spec.output_folder, str(spec.outputs), type="bind"),
-        ],
+        "mounts": mounts,
         "healthcheck": {"test": ["NONE"]},
         "log_config": LogConfig(
             type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "2"}

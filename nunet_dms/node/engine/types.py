@@ -41,6 +41,8 @@ class ContainerSpec:
     inputs: Path
     outputs: Path
     output_folder: str
+    checkpoint: Path | None = None
+    checkpoint_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
