@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -27,7 +28,7 @@ from nunet_dms.node.live import Live, ask
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.pool import Task
 from nunet_dms.node.rows import CheckpointRow, JobRow
-from nunet_dms.node.snapshot import Known, Snapshot, Unfit, take
+from nunet_dms.node.snapshot import Known, Snapshot, Timing, Unfit, take
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.checkpoint import (
     CHECKPOINT_MAX_BYTES,
@@ -41,9 +42,6 @@ from nunet_dms.protocol.signing import Sealed
 
 log = logging.getLogger(__name__)
 
-BUSY_TRIES = 5
-"""Snapshots of a folder that is being written to; then it is left for the next time."""
-BUSY_WAIT_S = 1.0
 DRAIN_CHECKPOINT_S = 20.0
 """Given to saving when the worker is asked to end; `nunet worker stop` waits 30 s in all."""
 DRAIN_LOOK_S = 0.2
@@ -65,7 +63,6 @@ class _Saving:
     row: CheckpointRow | None = None
     """The last one taken."""
     known: Known = field(default_factory=Known)
-    tries: int = 0
     ends_s: float = math.inf
     """Until when to go on, once the container has ended."""
     complaint: str = ""
@@ -111,7 +108,7 @@ class Checkpoints:
             return False
         saving = self._of(live, checkpoint)
         if not saving.is_last:
-            saving.trigger, saving.due_s, saving.tries = "drain", -math.inf, 0
+            saving.trigger, saving.due_s = "drain", -math.inf
         return self._go_on(live, saving)
 
     def finish(self, live: Live) -> bool:
@@ -123,7 +120,7 @@ class Checkpoints:
         if saving.ends_s == math.inf:
             saving.ends_s, saving.trigger = now_s + LAST_CHECKPOINT_S, _last_trigger(live.row)
             is_due = _was_told_to_end(live.row) and not _is_of_the_end(saving.row)
-            saving.due_s, saving.tries = (-math.inf if is_due else math.inf), 0
+            saving.due_s = -math.inf if is_due else math.inf
         if now_s >= saving.ends_s:
             self._complain(live, saving, "there was no time left to send it")
             return True
@@ -174,18 +171,18 @@ class Checkpoints:
 
     def _take(self, live: Live, known: Known) -> None:
         folder, limit = live.folder, live.row.disk_mb * MB
-        now_ns = self._deps.clock.now_ms() * 1_000_000
-        ask(self._deps, live, "snapshot", lambda: take(folder, known, limit, now_ns))
+        timing = Timing(self._deps.clock.now_ms, threading.Event().wait)
+        ask(self._deps, live, "snapshot", lambda: take(folder, known, limit, timing))
 
     def _taken(self, live: Live, value: object) -> None:
         saving = self._saving[live.row.job_id]
         if isinstance(value, Unfit):
-            self._not_taken(live, saving, value)
+            self._not_taken(live, saving, value.why)
         elif isinstance(value, Snapshot) and self.platform is not None:
             number = 1 if saving.row is None else saving.row.number + 1
             found = self._manifest(live, saving, value, number)
             if len(strict.encode(found)) > CHECKPOINT_MAX_BYTES:
-                self._not_taken(live, saving, Unfit(f"its list is over {CHECKPOINT_MAX_BYTES} B"))
+                self._not_taken(live, saving, f"its list is over {CHECKPOINT_MAX_BYTES} bytes")
                 return
             sealed = strict.encode(seal_checkpoint(found, self._deps.identity.key))
             self._deps.journal.checkpointed(live.row.job_id, number, found.taken_ms, sealed)
@@ -210,13 +207,8 @@ class Checkpoints:
             left_out=found.left_out,
         )
 
-    def _not_taken(self, live: Live, saving: _Saving, unfit: Unfit) -> None:
-        saving.tries += 1
-        if unfit.is_busy and saving.tries < BUSY_TRIES:
-            if saving.trigger != "drain":  # which has no time to wait
-                saving.due_s = self._deps.clock.monotonic_s() + BUSY_WAIT_S
-            return
-        self._complain(live, saving, unfit.why)
+    def _not_taken(self, live: Live, saving: _Saving, why: str) -> None:
+        self._complain(live, saving, why)
         self._plan_next(live, saving)
 
     def _store(self, live: Live, row: CheckpointRow) -> None:
@@ -234,7 +226,6 @@ class Checkpoints:
 
     def _plan_next(self, live: Live, saving: _Saving) -> None:
         checkpoint = live.job.spec.checkpoint
-        saving.tries = 0
         if saving.is_last or checkpoint is None:
             saving.due_s = math.inf
         else:

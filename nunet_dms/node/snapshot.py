@@ -1,9 +1,9 @@
 """A job's checkpoint folder, read while the job goes on writing to it.
 
 Whole means: the folder looked the same before and after all of it was read, and nothing in it had
-changed just before. What is read is copied aside as it is hashed, so that what is sent later is
-what was hashed. A program that writes for longer than a look takes is found out by this; one that
-pauses in the middle of a file is not: it is to write under another name, and rename.
+changed just before; otherwise it is tried again a few times. What is read is copied aside as it is
+hashed, so that what is sent later is what was hashed. A program that is writing is found out by
+this; one that pauses in the middle of a file is not: it is to write under another name, and rename.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,9 +20,12 @@ from nunet_dms.node.folder import ENTRIES_MAX, READ_BYTES, Found, JobFolder, ope
 from nunet_dms.protocol.bounds import FILES_MAX, RelativePath
 from nunet_dms.protocol.job import BLOB_MAX_BYTES, FileEntry, Manifest
 
-SETTLED_NS = 50_000_000
+SETTLED_NS = 20_000_000
 """A file that changed later than that before a look counts as being written: kernels date changes
 by the tick, of up to 10 ms, so that a further change might not show."""
+PAUSES_S = (0.03, 0.07, 0.15, 0.31, 0.63)
+"""Before each further try; of odd lengths, so that a program that writes at a beat is not met at
+the same point of it every time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +63,40 @@ class Unfit:
     """The folder cannot be saved as it is, and why."""
 
     why: str
-    is_busy: bool = False
-    """Whether it was only being written to: the next moment may do."""
 
 
-BUSY = Unfit("its files changed while they were read", is_busy=True)
+BUSY = Unfit("its files changed while they were read")
 
 
-def take(folder: JobFolder, known: Known, limit_bytes: int, now_ns: int) -> Snapshot | Unfit:
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The wall clock in milliseconds, and what waits for some seconds."""
+
+    now_ms: Callable[[], int]
+    pause: Callable[[float], object]
+
+
+def take(folder: JobFolder, known: Known, limit_bytes: int, timing: Timing) -> Snapshot | Unfit:
     """Read the checkpoint folder; raises OSError where our own copy cannot be written.
 
-    `limit_bytes` is of all files together; `now_ns` is the wall clock.
+    `limit_bytes` is of all files together.
     """
+    found = _take_once(folder, known, limit_bytes, timing.now_ms())
+    for pause_s in PAUSES_S:
+        if found is not BUSY:
+            break
+        timing.pause(pause_s)
+        found = _take_once(folder, known, limit_bytes, timing.now_ms())
+    return found
+
+
+def _take_once(folder: JobFolder, known: Known, limit_bytes: int, now_ms: int) -> Snapshot | Unfit:
     before = _look(folder.checkpoint)
     if isinstance(before, Unfit):
         return before
     if (why := _too_much(before, limit_bytes)) is not None:
         return Unfit(why)
-    if any(abs(now_ns - each.ctime_ns) < SETTLED_NS for each in before.stats):
+    if any(abs(now_ms * 1_000_000 - each.ctime_ns) < SETTLED_NS for each in before.stats):
         return BUSY
     folder.spool.mkdir(mode=0o700, exist_ok=True)
     hashes = _read(folder, before, known)
