@@ -51,7 +51,7 @@ def resume(
     old = recorded(where, job)
     url = oracle_url(where, oracle or old.oracle_url)
     with requester(where, url, old.wallet, passphrase) as us:
-        found = going_on(old, us.checkpoint(old.job_id), time_limit)
+        found = going_on(old, us.checkpoint, time_limit)
         saved = found.manifest
         render.progress(
             f"from checkpoint {saved.number} of {clock_time(saved.taken_ms // 1000)}: "

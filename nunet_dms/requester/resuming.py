@@ -7,6 +7,7 @@ checkpoint is sealed by the node that we paid to run it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nunet_dms.errors import UsageError
@@ -25,9 +26,9 @@ class Resumption:
 
 
 def going_on(
-    record: SubmissionRecord, sealed: Sealed, time_limit_s: int | None = None
+    record: SubmissionRecord, last: Callable[[str], Sealed], time_limit_s: int | None = None
 ) -> Resumption:
-    """Return the job that goes on from a checkpoint of a recorded one.
+    """Return the job that goes on from the checkpoint that is the `last` of a recorded one.
 
     The spec is the old one but for the checkpoint, and for the time limit where another is given.
     Raises VerificationError for a checkpoint that the old job's node did not sign, or whose files
@@ -38,6 +39,7 @@ def going_on(
         raise UsageError(
             f"cannot resume job {record.job_id}: its job.toml names no [checkpoint] folder"
         )
+    sealed = last(record.job_id)
     manifest = open_checkpoint(sealed, record.job_id, record.request.node_id)
     checkpoint = replace(old.checkpoint, resume=resume_from(sealed, manifest))
     limit_s = old.time_limit_s if time_limit_s is None else time_limit_s

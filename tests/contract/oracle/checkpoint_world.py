@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 
-from oracle_world import START_S, Node, Requester, World, entry, spec
-
 from nunet_dms.protocol.checkpoint import CheckpointManifest, resume_from, seal_checkpoint
 from nunet_dms.protocol.job import Checkpoint, JobSpec, Manifest
 from nunet_dms.protocol.machine import MachineFacts
 from nunet_dms.protocol.node import MissingBlobs
 from nunet_dms.protocol.platform import Platform, platform_of
 from nunet_dms.protocol.signing import Sealed
-from nunet_dms.protocol.submission import JobView
+from tests.contract.oracle.oracle_world import START_S, Node, Requester, World, entry, spec
 
 LINUX = MachineFacts(
     taken_s=int(START_S), cpu_model="i7", cores=4, kind="native", kernel="6.1.0",
@@ -33,7 +31,7 @@ class Saving:
 
     world: World
     node: Node
-    job: JobView
+    job_id: str
     ticket_id: str
     uploads: int = 0
 
@@ -41,7 +39,7 @@ class Saving:
         self, number: int, files: dict[str, bytes], **changes: object
     ) -> CheckpointManifest:
         plain = CheckpointManifest(
-            job_id=self.job.job_id,
+            job_id=self.job_id,
             number=number,
             taken_ms=int(self.world.clock() * 1000),
             ran_ms=1000,
@@ -52,7 +50,7 @@ class Saving:
         return replace(plain, **changes)  # type: ignore[arg-type]
 
     def announce(self, sealed: Sealed) -> tuple[str, ...]:
-        path = f"/v1/jobs/{self.job.job_id}/checkpoint"
+        path = f"/v1/jobs/{self.job_id}/checkpoint"
         return self.node.http.call("PUT", path, sealed, MissingBlobs).missing
 
     def upload(self, *contents: bytes) -> None:
@@ -71,7 +69,7 @@ class Saving:
         return sealed
 
     def end(self, **changes: object) -> None:
-        self.node.send_report(self.node.report(self.job.job_id, self.ticket_id, **changes))
+        self.node.send_report(self.node.report(self.job_id, self.ticket_id, **changes))
         self.world.step()
 
 
@@ -81,7 +79,7 @@ def begin(
     """Pay for a job that saves itself, and let the node take it."""
     job = requester.order(job_spec or saving_spec())
     world.step()
-    return Saving(world, node, job, node.take(job.job_id))
+    return Saving(world, node, job.job_id, node.take(job.job_id))
 
 
 def last(requester: Requester, job_id: str) -> Sealed:

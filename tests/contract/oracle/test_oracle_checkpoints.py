@@ -55,16 +55,16 @@ def quote_fails(requester: Requester, job: object, code: str) -> str:
 def test_only_what_changed_is_uploaded_and_the_last_whole_one_is_shown(
     saving: Saving, requester: Requester, world: World
 ) -> None:
-    assert requester.job(saving.job.job_id).checkpoint is None
+    assert requester.job(saving.job_id).checkpoint is None
     saving.save(1, FIRST)
     assert saving.uploads == 2
     world.step(10)
     sealed = saving.save(2, SECOND)
     assert saving.uploads == 3
-    shown = requester.job(saving.job.job_id).checkpoint
+    shown = requester.job(saving.job_id).checkpoint
     size = sum(map(len, SECOND.values()))
     assert shown == CheckpointView(number=2, taken_ms=int(world.clock() * 1000), size_bytes=size)
-    assert last(requester, saving.job.job_id) == sealed
+    assert last(requester, saving.job_id) == sealed
     assert saving.announce(sealed) == ()
 
 
@@ -76,7 +76,7 @@ def test_an_interrupted_one_never_replaces_a_whole_one(
     assert len(saving.announce(half)) == 2
     saving.upload(b"new")
     assert len(saving.announce(half)) == 1
-    assert last(requester, saving.job.job_id) == whole
+    assert last(requester, saving.job_id) == whole
 
 
 def test_a_content_that_is_not_what_was_hashed_never_makes_a_checkpoint_whole(
@@ -89,7 +89,7 @@ def test_a_content_that_is_not_what_was_hashed_never_makes_a_checkpoint_whole(
     assert caught.value.code == "hash_mismatch"
     assert saving.announce(sealed) == (sha256,)
     with pytest.raises(RefusedError) as caught:
-        last(requester, saving.job.job_id)
+        last(requester, saving.job_id)
     assert caught.value.code == "no_checkpoint"
 
 
@@ -98,13 +98,13 @@ def test_what_no_checkpoint_names_any_more_is_swept_and_what_others_need_is_kept
 ) -> None:
     shared = b"a result too"
     saving.save(1, {"old": b"old", "shared": shared, "kept": b"kept"})
-    saving.node.put_results(saving.job.job_id, {"shared": shared})
+    saving.node.put_results(saving.job_id, {"shared": shared})
     before = len(world.blob_files())
     saving.save(2, {"new": b"new", "kept": b"kept"})
     world.step(61)
     assert len(world.blob_files()) == before  # one came, one went
-    assert saving.node.put_results(saving.job.job_id, {"shared": shared})
-    saving.end(results_hash=saving.node.put_results(saving.job.job_id, {"shared": shared}).digest)
+    assert saving.node.put_results(saving.job_id, {"shared": shared})
+    saving.end(results_hash=saving.node.put_results(saving.job_id, {"shared": shared}).digest)
 
 
 @pytest.mark.parametrize(
@@ -159,22 +159,22 @@ def test_a_job_goes_on_elsewhere_from_the_oracles_copies_alone(
     """Its node is gone for good: nothing is uploaded again, and another node reads it all."""
     sealed = saving.save(1, FIRST)
     world.step(LEASE_S + 1)
-    assert requester.job(saving.job.job_id).reason is Reason.NODE_FAULT
+    assert requester.job(saving.job_id).reason is Reason.NODE_FAULT
     other = Node(world)
     other.register(machine=LINUX, issued_s=int(world.clock()))
     other.heartbeat()
-    manifest = open_checkpoint(sealed, saving.job.job_id, saving.node.node_id)
+    manifest = open_checkpoint(sealed, saving.job_id, saving.node.node_id)
     job = going_on(sealed, manifest)
     quote = requester.quote(job)
     resumed = requester.submit(requester.submission(quote))  # without any upload
     world.step()
-    assert (resumed.job_id == saving.job.job_id, resumed.node_id) == (False, other.node_id)
+    assert (resumed.job_id == saving.job_id, resumed.node_id) == (False, other.node_id)
     other.take(resumed.job_id)
     for file in (*job.inputs.files, *manifest.files.files):
         to = io.BytesIO()
         other.http.get_bytes(f"/v1/blobs/{file.sha256}", to=to, limit=file.size)
         assert len(to.getvalue()) == file.size
-    again = Saving(world, other, resumed, "")
+    again = Saving(world, other, resumed.job_id, "")
     third = again.save(1, FIRST)  # a checkpoint of its own, from which a third one can go on
     world.step(LEASE_S + 1)
     other.heartbeat()
@@ -191,7 +191,7 @@ def test_a_checkpoint_begun_on_linux_is_refused_under_wsl_with_that_reason(
     windows = Node(world)
     windows.register(machine=WSL)
     windows.heartbeat()
-    job = going_on(sealed, open_checkpoint(sealed, saving.job.job_id, saving.node.node_id))
+    job = going_on(sealed, open_checkpoint(sealed, saving.job_id, saving.node.node_id))
     why = quote_fails(requester, job, "platform_mismatch")
     assert "begun on Linux, this node runs under WSL" in why
     missed = {each.reason: each.count for each in windows.heartbeat().missed}
@@ -219,7 +219,7 @@ def test_a_node_that_the_checkpoint_does_not_fit_is_passed_over(
     cheap = Node(world, per_ghz_hour=1)
     cheap.register(machine=machine)
     cheap.heartbeat()
-    job = going_on(sealed, open_checkpoint(sealed, saving.job.job_id, saving.node.node_id))
+    job = going_on(sealed, open_checkpoint(sealed, saving.job_id, saving.node.node_id))
     assert why in quote_fails(requester, job, "platform_mismatch")
     dear = Node(world)
     dear.register(machine=replace(LINUX, kernel="6.12.1"))
@@ -232,12 +232,12 @@ def test_only_the_last_whole_checkpoint_of_an_own_ended_job_can_be_resumed(
     saving: Saving, world: World, requester: Requester
 ) -> None:
     first = saving.save(1, FIRST)
-    begun = open_checkpoint(first, saving.job.job_id, saving.node.node_id)
+    begun = open_checkpoint(first, saving.job_id, saving.node.node_id)
     quote_fails(requester, going_on(first, begun), "not_ended")
     second = saving.save(2, SECOND)
     saving.end(reason=Reason.TIME_LIMIT)
-    assert requester.job(saving.job.job_id).state is not JobState.RUNNING
-    now = open_checkpoint(second, saving.job.job_id, saving.node.node_id)
+    assert requester.job(saving.job_id).state is not JobState.RUNNING
+    now = open_checkpoint(second, saving.job_id, saving.node.node_id)
     for sealed, manifest, changes in (
         (first, begun, {}),
         (second, now, {"platform": platform(kernel="2.6.0")}),
@@ -254,7 +254,7 @@ def test_a_resumed_job_whose_contents_are_gone_is_not_taken(
 ) -> None:
     sealed = saving.save(1, FIRST)
     saving.end()
-    manifest = open_checkpoint(sealed, saving.job.job_id, saving.node.node_id)
+    manifest = open_checkpoint(sealed, saving.job_id, saving.node.node_id)
     quote = requester.quote(going_on(sealed, manifest))
     for file in manifest.files.files:
         world.oracle.blobs.remove(file.sha256)
