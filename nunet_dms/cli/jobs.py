@@ -17,7 +17,7 @@ from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import EventRow, JobRow
+from nunet_dms.node.rows import CheckpointRow, EventRow, JobRow
 from nunet_dms.node.states import RESERVING
 
 FOLLOW_EVERY_S = 0.2
@@ -32,6 +32,18 @@ class JobStory:
 
     job: JobRow
     events: tuple[EventRow, ...]
+    checkpoint: CheckpointRow | None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """All of it for `--json`; of a checkpoint not its content."""
+        saved = self.checkpoint
+        return {
+            "job": asdict(self.job),
+            "events": [asdict(event) for event in self.events],
+            "checkpoint": saved
+            and {"number": saved.number, "taken_ms": saved.taken_ms, "stored": saved.stored},
+        }
 
 
 @app.callback()
@@ -57,9 +69,8 @@ def show(
     """Show one job and its story."""
     with JournalReader(paths.resolve().journal) as journal:
         row = journal.job(job)
-        story = JobStory(row, journal.events(row.job_id))
-    facts = {"job": asdict(story.job), "events": [asdict(event) for event in story.events]}
-    render.show(render.Shown("nunet.job/1", facts, _story_lines(story)), as_json)
+        story = JobStory(row, journal.events(row.job_id), journal.checkpoint(row.job_id))
+    render.show(render.Shown("nunet.job/1", story.facts, _story_lines(story)), as_json)
 
 
 @app.command()
@@ -173,6 +184,11 @@ def _story_lines(story: JobStory) -> tuple[str, ...]:
         lines.append(f"detail    {job.detail}")
     if job.exit_code is not None:
         lines.append(f"exit code {job.exit_code} after {job.ran_ms / 1000:.1f} s")
+    if (saved := story.checkpoint) is not None:
+        where = "at the Oracle" if saved.stored else "not sent yet"
+        lines.append(
+            f"saved     {clock_time(saved.taken_ms / 1000)}, checkpoint {saved.number}, {where}"
+        )
     lines += [
         f"{clock_time(each.at_ms / 1000)}  {each.what}  {each.detail}".rstrip()
         for each in story.events

@@ -84,7 +84,7 @@ class Checkpoints:
 
     def __init__(self, deps: Deps) -> None:
         self.platform: Platform | None = None
-        """What this machine is; None before the first look at it, and then nothing is saved."""
+        """What this machine is; None before the first look at it, which a snapshot waits for."""
         self._deps = deps
         self._saving: dict[str, _Saving] = {}
         self.handle: dict[str, Callable[[Live, object], None]] = {
@@ -95,7 +95,7 @@ class Checkpoints:
     def advance(self, live: Live) -> None:
         """Do what is due for a running job."""
         checkpoint = live.job.spec.checkpoint
-        if checkpoint is not None and self.platform is not None:
+        if checkpoint is not None:
             self._go_on(live, self._of(live, checkpoint))
 
     def drain(self, live: Live) -> bool:
@@ -104,7 +104,7 @@ class Checkpoints:
         One try at each part: the container runs on, and the next worker saves it again.
         """
         checkpoint = live.job.spec.checkpoint
-        if checkpoint is None or self.platform is None:
+        if checkpoint is None:
             return False
         saving = self._of(live, checkpoint)
         if not saving.is_last:
@@ -114,7 +114,7 @@ class Checkpoints:
     def finish(self, live: Live) -> bool:
         """Save a job whose container has ended; True once nothing more is to be waited for."""
         checkpoint = live.job.spec.checkpoint
-        if checkpoint is None or live.row.started_ms is None or self.platform is None:
+        if checkpoint is None or live.row.started_ms is None:
             return True
         saving, now_s = self._of(live, checkpoint), self._deps.clock.monotonic_s()
         if saving.ends_s == math.inf:
@@ -164,6 +164,8 @@ class Checkpoints:
         if not self._deps.backoff.is_ready(_task(live, what), self._deps.clock.monotonic_s()):
             return False
         if what == "snapshot":
+            if self.platform is None:
+                return False
             self._take(live, saving.known)
         elif saving.row is not None:
             self._store(live, saving.row)
@@ -195,12 +197,13 @@ class Checkpoints:
         self, live: Live, saving: _Saving, found: Snapshot, number: int
     ) -> CheckpointManifest:
         assert self.platform is not None  # noqa: S101 - asked before
-        now_ms, has_gpus = self._deps.clock.now_ms(), live.job.spec.resources.gpus > 0
+        row, now_ms = live.row, self._deps.clock.now_ms()
+        has_gpus = live.job.spec.resources.gpus > 0
         return CheckpointManifest(
-            job_id=live.row.job_id,
+            job_id=row.job_id,
             number=number,
             taken_ms=now_ms,
-            ran_ms=max(now_ms - (live.row.started_ms or now_ms), 0),
+            ran_ms=row.ran_ms if row.reason else max(now_ms - (row.started_ms or now_ms), 0),
             trigger=saving.trigger,
             platform=self.platform if has_gpus else replace(self.platform, gpus=()),
             files=found.files,

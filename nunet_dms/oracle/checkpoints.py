@@ -39,13 +39,21 @@ def take(oracle: Oracle, node_id: str, job_id: str, sealed: Sealed) -> MissingBl
     that one stays. Raises VerificationError for a foreign one, RefusedError `not_running`,
     `no_checkpoint_folder`, `stale_checkpoint` or `checkpoint_too_large`.
     """
+    with oracle.store.reading() as db:  # what takes long is done before the one writer's turn
+        jobs.of_node(db, job_id, node_id)
+        spec = jobs.spec_of(db, job_id)
+    if spec.checkpoint is None:
+        raise RefusedError(
+            "no_checkpoint_folder", f"cannot take the checkpoint: job {job_id} names no folder"
+        )
+    manifest = open_checkpoint(sealed, job_id, node_id)
+    _check_size(spec, manifest)
     with oracle.store.writing() as db:
         job = jobs.of_node(db, job_id, node_id)
-        manifest = open_checkpoint(sealed, job_id, node_id)
         known = db.execute(select(checkpoints).where(checkpoints.c.job_id == job_id)).first()
         if known is not None and known.digest == sealed.digest:
             return MissingBlobs()
-        _check(db, job, manifest, 0 if known is None else known.number)
+        _check(job, manifest, 0 if known is None else known.number)
         files.grant(db, node_id, manifest.files, int(oracle.clock()) + GRANT_LIFE_S)
         missing = files.missing(db, oracle.blobs, node_id, manifest.files)
         if not missing.missing:
@@ -123,27 +131,26 @@ def _is_of(resume: Resume, job: JobRow, sealed: Sealed) -> bool:
     return resume_from(sealed, open_checkpoint(sealed, job.job_id, job.node_id)) == resume
 
 
-def _check(db: Connection, job: JobRow, manifest: CheckpointManifest, known_number: int) -> None:
+def _check(job: JobRow, manifest: CheckpointManifest, known_number: int) -> None:
     if job.state is not JobState.RUNNING:
         raise RefusedError(
             "not_running", f"cannot take the checkpoint: job {job.job_id} is {job.state.value}"
-        )
-    if jobs.spec_of(db, job.job_id).checkpoint is None:
-        raise RefusedError(
-            "no_checkpoint_folder", f"cannot take the checkpoint: job {job.job_id} names no folder"
         )
     if manifest.number <= known_number:
         raise RefusedError(
             "stale_checkpoint",
             f"cannot take checkpoint {manifest.number}: {known_number} is there already",
         )
+
+
+def _check_size(spec: JobSpec, manifest: CheckpointManifest) -> None:
     check_tree(manifest.files, "$.files")
-    size = len(strict.encode(manifest))
-    if manifest.files.total_bytes > job.disk_mb * MB or size > CHECKPOINT_MAX_BYTES:
+    total, disk_mb = manifest.files.total_bytes, spec.resources.disk_mb
+    if total > disk_mb * MB or len(strict.encode(manifest)) > CHECKPOINT_MAX_BYTES:
         raise RefusedError(
             "checkpoint_too_large",
-            f"cannot take the checkpoint: {manifest.files.total_bytes} bytes in "
-            f"{len(manifest.files.files)} files; the job has {job.disk_mb} MB",
+            f"cannot take the checkpoint: {total} bytes in {len(manifest.files.files)} files; "
+            f"the job has {disk_mb} MB",
         )
 
 
