@@ -19,6 +19,7 @@ from checkpoint_world import (
 from oracle_world import Node, Requester, World, refused, spec
 
 from nunet_dms.errors import RefusedError, VerificationError
+from nunet_dms.oracle import files
 from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.protocol.checkpoint import open_checkpoint, seal_checkpoint
 from nunet_dms.protocol.job import Manifest
@@ -107,6 +108,17 @@ def test_what_no_checkpoint_names_any_more_is_swept_and_what_others_need_is_kept
     saving.end(results_hash=saving.node.put_results(saving.job_id, {"shared": shared}).digest)
 
 
+def test_a_job_that_lets_go_of_many_files_fills_no_disk(
+    saving: Saving, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SWEPT_AT_ONCE", 2)
+    saving.save(1, {str(number): b"first %d" % number for number in range(7)})
+    saving.save(2, {"state": b"second"})
+    before = len(world.blob_files())
+    world.step(61)
+    assert before - len(world.blob_files()) == 7
+
+
 @pytest.mark.parametrize(
     ("number", "changes", "code"),
     [
@@ -148,9 +160,10 @@ def test_a_job_without_a_folder_and_one_that_has_ended_save_nothing(
     plain = begin(world, requester, node, spec())
     with refused(world, "no_checkpoint_folder"):
         plain.announce(seal_checkpoint(plain.manifest(1, FIRST), node.key))
-    plain.end()
+    ended = begin(world, requester, node)
+    ended.end()
     with refused(world, "not_running"):
-        plain.announce(seal_checkpoint(plain.manifest(1, FIRST), node.key))
+        ended.announce(seal_checkpoint(ended.manifest(1, FIRST), node.key))
 
 
 def test_a_job_goes_on_elsewhere_from_the_oracles_copies_alone(

@@ -19,10 +19,12 @@ from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.checkpoints import LAST_CHECKPOINT_S, Checkpoints
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.engine.profile import create_arguments
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.live import Live
 from nunet_dms.node.pool import Outcome, Pool, Task
+from nunet_dms.node.prepare import container_spec
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
@@ -400,3 +402,22 @@ def test_what_an_earlier_try_already_brought_to_the_oracle_is_noted_without_the_
     row = stand.journal.checkpoint(stand.live.row.job_id)
     assert row is not None
     assert (row.stored, stand.oracle.uploads, stand.complaints()) == (True, 1, [])
+
+
+def test_the_folder_is_mounted_writable_at_the_path_that_the_job_names(stand: Stand) -> None:
+    made = container_spec(stand.deps, stand.live.row, stand.live.job, stand.live.folder, "image")
+    arguments = create_arguments(made, ("/ck", "/data"))
+    mount = arguments["mounts"][-1]
+    assert (mount["Target"], mount["Source"]) == ("/ck", str(stand.live.folder.checkpoint))
+    assert not mount["ReadOnly"]
+    assert "/ck" not in arguments["tmpfs"]  # a volume of the image does not hide it
+    assert "/data" in arguments["tmpfs"]
+    assert arguments["environment"]["NUNET_CHECKPOINT_DIR"] == "/ck"
+
+
+def test_a_job_without_a_folder_has_no_third_mount(stand: Stand) -> None:
+    job = replace(stand.live.job, spec=replace(stand.live.job.spec, checkpoint=None))
+    made = container_spec(stand.deps, stand.live.row, job, stand.live.folder, "image")
+    arguments = create_arguments(made, ())
+    assert len(arguments["mounts"]) == 2
+    assert "NUNET_CHECKPOINT_DIR" not in arguments["environment"]
