@@ -19,7 +19,7 @@ from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.checkpoints import LAST_CHECKPOINT_S, Checkpoints
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.engine.profile import ImageDefaults, create_arguments
+from nunet_dms.node.engine.profile import DEADLINE_PATH, ImageDefaults, create_arguments
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.live import Live
@@ -422,6 +422,6 @@ def test_a_job_without_a_folder_has_no_mount_for_one(stand: Stand) -> None:
     assert {each["Target"] for each in arguments["mounts"]} == {
         "/nunet/in",
         "/nunet/out",
-        "/nunet/deadline",
+        DEADLINE_PATH,
     }
     assert "NUNET_CHECKPOINT_DIR" not in arguments["environment"]
