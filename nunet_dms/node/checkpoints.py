@@ -180,6 +180,8 @@ class Checkpoints:
         saving = self._saving[live.row.job_id]
         if isinstance(value, Unfit):
             self._not_taken(live, saving, value.why)
+        elif isinstance(value, Snapshot) and not value.files.files:
+            self._plan_next(live, saving)  # nothing to go on from, which is not worth a price
         elif isinstance(value, Snapshot) and self.platform is not None:
             number = 1 if saving.row is None else saving.row.number + 1
             found = self._manifest(live, saving, value, number)

@@ -54,7 +54,9 @@ def take(oracle: Oracle, node_id: str, job_id: str, sealed: Sealed) -> MissingBl
         if known is not None and known.digest == sealed.digest:
             return MissingBlobs()
         _check(job, manifest, 0 if known is None else known.number)
-        files.grant(db, node_id, manifest.files, int(oracle.clock()) + GRANT_LIFE_S)
+        expires_s = int(oracle.clock()) + GRANT_LIFE_S
+        files.grant(db, node_id, manifest.files, expires_s)
+        files.lend(db, node_id, job_id, manifest.files, expires_s)  # what we gave it to start from
         missing = files.missing(db, oracle.blobs, node_id, manifest.files)
         if not missing.missing:
             _keep(oracle, db, manifest, sealed, node_id)

@@ -71,7 +71,10 @@ def missing(db: Connection, blobs: BlobStore, subject: str, manifest: Manifest) 
 
 
 def lend(db: Connection, subject: str, job_id: str, manifest: Manifest, expires_s: int) -> None:
-    """Count those contents as uploaded by the subject that a job of its own already has."""
+    """Count those contents as uploaded by the subject that a job of its own already has.
+
+    It may read them anyway: so it need not prove that it has them.
+    """
     here = bound(db, job_id, INPUT, RESUMED, CHECKPOINT)
     lent = Manifest(files=tuple([each for each in manifest.files if each.sha256 in here]))
     grant(db, subject, lent, expires_s)

@@ -188,7 +188,8 @@ def test_a_job_goes_on_elsewhere_from_the_oracles_copies_alone(
         other.http.get_bytes(f"/v1/blobs/{file.sha256}", to=to, limit=file.size)
         assert len(to.getvalue()) == file.size
     again = Saving(world, other, resumed.job_id, "")
-    third = again.save(1, FIRST)  # a checkpoint of its own, from which a third one can go on
+    third = again.save(1, SECOND)  # a checkpoint of its own, from which a third one can go on
+    assert again.uploads == 1  # what it was given to start from does not travel back
     world.step(LEASE_S + 1)
     other.heartbeat()
     manifest = open_checkpoint(third, resumed.job_id, other.node_id)

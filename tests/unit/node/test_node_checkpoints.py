@@ -227,6 +227,12 @@ def test_nothing_is_saved_of_a_job_without_a_folder_or_before_the_machine_is_kno
     assert stand.oracle.whole == []
 
 
+def test_an_empty_folder_is_nothing_to_go_on_from(stand: Stand) -> None:
+    stand.turn(INTERVAL_S)
+    stand.drain()
+    assert (stand.oracle.whole, stand.complaints()) == ([], [])
+
+
 def test_a_slow_line_delays_the_next_one_and_doubles_nothing(stand: Stand) -> None:
     stand.write("state", "1")
     stand.turn(INTERVAL_S - 1)
@@ -292,6 +298,7 @@ def test_a_folder_that_cannot_be_saved_is_told_once_and_looked_at_again(stand: S
     (complaint,) = stand.complaints()
     assert "1000000000 bytes" in complaint
     (stand.live.folder.checkpoint / "sparse").unlink()
+    stand.write("state", "1")
     stand.turn(INTERVAL_S)
     assert stand.numbers == [1]
 
@@ -303,6 +310,7 @@ def test_a_disk_that_takes_no_copy_is_told_and_does_not_end_the_job(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints, "take", full)
+    stand.write("state", "1")
     stand.turn(INTERVAL_S)
     assert stand.complaints() == ["[Errno 28] No space left on device"]
     monkeypatch.undo()
