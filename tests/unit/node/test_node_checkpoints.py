@@ -19,7 +19,8 @@ from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.checkpoints import LAST_CHECKPOINT_S, Checkpoints
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.engine.profile import DEADLINE_PATH, ImageDefaults, create_arguments
+from nunet_dms.node.engine.deadline import DEADLINE_PATH
+from nunet_dms.node.engine.profile import ImageDefaults, create_arguments
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.live import Live
