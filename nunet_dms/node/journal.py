@@ -20,6 +20,8 @@ from nunet_dms.node.states import State, check_move
 
 NOTES_KEPT_MAX = 100
 """Changes of the machine; a card that comes and goes must not fill the disk."""
+TRIMMED_AT_ONCE = 500
+"""Rows of a kind: some milliseconds of a step."""
 
 
 class Journal(JournalReader):
@@ -164,6 +166,41 @@ class Journal(JournalReader):
             self._write("clear_missed")
             for row in missed:
                 self._write("insert_missed", **{f.name: getattr(row, f.name) for f in fields(row)})
+
+    def pulled_image(self, image_id: str, reference: str) -> None:
+        """Store that we pulled an image: one that was here before us is never stored."""
+        with self._transaction():
+            self._write("insert_image", image_id=image_id, reference=reference)
+
+    def used_image(self, image_id: str) -> None:
+        """Store that a job needs an image; nothing for one that we did not pull."""
+        with self._transaction():
+            self._write("use_image", image_id=image_id)
+
+    def forget_images(self, image_ids: tuple[str, ...]) -> None:
+        """Images of ours are gone: what comes back under that id is not ours."""
+        with self._transaction():
+            for image_id in image_ids:
+                self._write("delete_image", image_id=image_id)
+
+    def note_machine(self, text: str) -> None:
+        """Add a line to what `nunet status` tells of the machine."""
+        with self._transaction():
+            self._write("insert_machine_note", text=text)
+            self._write("trim_machine_notes", count=NOTES_KEPT_MAX)
+
+    def trim(self, before_ms: int) -> int:
+        """Delete what nobody needs of jobs that ended before; return how many rows went.
+
+        Stories and reports of settled jobs (the receipt has the report), and used tickets. Kept for
+        ever: every job's own row, which is its owner's account and refuses its ticket a second
+        time, the offer in it, which verifies its receipt; the story of a lost job, which says why.
+        """
+        with self._transaction():
+            return sum(
+                self._write(f"trim_{what}", before_ms=before_ms, count=TRIMMED_AT_ONCE)
+                for what in ("stories", "reports", "tickets")
+            )
 
     def note(self, job_id: str, what: str, detail: str = "") -> None:
         """Add a line to a job's story."""

@@ -18,6 +18,7 @@ from nunet_dms.node.rows import (
     Capacity,
     EarningRow,
     EventRow,
+    ImageRow,
     JobRow,
     MachineRow,
     MissedRow,
@@ -121,6 +122,10 @@ class JournalReader:
         """Return what changed in the machine, the newest first, at most `NOTES_SHOWN_MAX`."""
         rows = self._rows("machine_notes", count=NOTES_SHOWN_MAX)
         return tuple(NoteRow(**dict(row)) for row in rows)
+
+    def images(self) -> tuple[ImageRow, ...]:
+        """Return the images that we pulled, the least recently used first."""
+        return tuple(ImageRow(**dict(row)) for row in self._rows("images"))
 
     def missed(self) -> tuple[MissedRow, ...]:
         """Return the work that this node missed lately, as the Oracle last told it."""

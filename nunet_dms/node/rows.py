@@ -145,6 +145,17 @@ class NoteRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageRow:
+    """An image that we pulled; times are Unix milliseconds."""
+
+    image_id: str
+    reference: str
+    pulled_ms: int
+    used_ms: int
+    """When a job last needed it."""
+
+
+@dataclass(frozen=True, slots=True)
 class MissedRow:
     """Work that went elsewhere within a day: why, how often, what it would have paid."""
 

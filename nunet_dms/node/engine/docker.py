@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import docker
@@ -15,8 +16,17 @@ from docker.models.containers import Container
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
+from nunet_dms.node.engine import docker_stock
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
-from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure, Owned, Usage
+from nunet_dms.node.engine.types import (
+    ContainerSpec,
+    Facts,
+    Failure,
+    Labelled,
+    Owned,
+    StoredImage,
+    Usage,
+)
 from nunet_dms.protocol.report import Reason
 
 CALL_TIMEOUT_S = 60
@@ -92,6 +102,8 @@ class DockerEngine:
             volumes = self._docker.images.get(spec.image_id).attrs["Config"].get("Volumes")
             arguments = create_arguments(spec, tuple(volumes or ()))
             return str(self._docker.containers.create(**arguments).id)
+        except docker.errors.ImageNotFound as error:  # removed since it was found: no job's fault
+            raise EngineUnreachableError(f"cannot create the container: {_say(error)}") from error
         except docker.errors.APIError as error:
             if error.status_code == 409 and (facts := self.facts(spec.name)) is not None:
                 return facts.container_id
@@ -196,6 +208,31 @@ class DockerEngine:
             Owned(each["Id"], each["Names"][0].lstrip("/"), each["Labels"].get(LABEL_JOB, ""))
             for each in found
         )
+
+    @_engine_call
+    def labelled(self, node_id: str) -> tuple[Labelled, ...]:
+        """List volumes and networks by label."""
+        return docker_stock.labelled(self._docker, node_id)
+
+    @_engine_call
+    def remove_labelled(self, thing: Labelled) -> bool:
+        """Remove what nothing uses."""
+        return docker_stock.remove_labelled(self._docker, thing)
+
+    @_engine_call
+    def images(self) -> tuple[StoredImage, ...]:
+        """List every image, whoever's."""
+        return docker_stock.images(self._docker)
+
+    @_engine_call
+    def remove_image(self, image_id: str) -> bool:
+        """Remove an image that nothing uses and nobody tagged."""
+        return docker_stock.remove_image(self._docker, image_id)
+
+    @_engine_call
+    def data_root(self) -> Path:
+        """Return the daemon's folder."""
+        return docker_stock.data_root(self._docker)
 
 
 def _chunks(container: Container) -> Iterator[bytes]:
