@@ -123,6 +123,7 @@ def drill_text(drilled: Drilled) -> tuple[str | render.Table, ...]:
             for each in drilled.trials
             if each.holds
         ),
+        *(f"{each.name}: {loss}" for each in drilled.trials for loss in each.lost),
         *(f"{each.name}: {each.problem}" for each in drilled.trials if each.problem),
         f"{held} of {count} trials lost nothing",
         *([f"the logs of the drill: {drilled.kept}"] if drilled.kept else []),
@@ -130,7 +131,9 @@ def drill_text(drilled: Drilled) -> tuple[str | render.Table, ...]:
 
 
 def _lost(trial: Trial) -> str:
-    return "not known" if trial.problem else "; ".join(trial.lost) or "nothing"
+    if trial.problem:
+        return "not known"
+    return f"{len(trial.lost)}, see below" if trial.lost else "nothing"
 
 
 def _seconds(seconds: float | None) -> str:

@@ -126,6 +126,8 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
         lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
     if view.log_complete is False:
         lines.append(f"log        {view.log_bytes} bytes, not complete")
+    if view.files_until_s is not None:
+        lines.append(f"kept       log and files, until {clock_time(view.files_until_s)}")
     return tuple(lines)
 
 

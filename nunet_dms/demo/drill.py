@@ -16,7 +16,6 @@ from nunet_dms.demo.drill_stage import Stage, StartWorker, staged, start_as_usua
 from nunet_dms.demo.stage import start_oracle, tokens_of, url_of
 from nunet_dms.errors import NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS
-from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.node.states import State
 
 REPORTED = frozenset({State.REPORTED, State.SIGNED, State.SETTLED})
@@ -167,7 +166,7 @@ def _try(stage: Stage, plan: Plan, number: int) -> Trial:
         began_s, recovered_s = plan.act(stage, job_id)
         stage.wait("the payout", lambda: stage.job(job_id).state is State.SETTLED)
         settled_s = time.monotonic()
-        stage.wait("the end of its container", lambda: not stage.containers(LABEL_JOB, job_id))
+        stage.wait("the end of its container", lambda: not stage.containers(job_id))
         lost = losses(plan.canary, stage.found(job_id, before))
     except (NunetError, subprocess.TimeoutExpired, *DOCKER_ERRORS) as error:
         return Trial(name=plan.name, done=plan.done, job_id=job_id, problem=str(error))

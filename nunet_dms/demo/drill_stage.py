@@ -39,13 +39,12 @@ from nunet_dms.demo.stage import (
 from nunet_dms.errors import EngineUnreachableError, NunetError, UsageError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
-from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE
+from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.node.engine.python_image import REPOSITORY, build_python_image
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.states import State
-from nunet_dms.protocol.keys import node_id_of, read_signing_key
 from nunet_dms.protocol.secretfile import write_secret
 from nunet_dms.requester.vault import Cost, Secret
 from nunet_dms.requester.wallet import new_wallet
@@ -131,14 +130,14 @@ class Stage:
             row = journal.worker()
         return row is not None and row.ready and row.pid == holder(self.node.lock_file)
 
-    def containers(self, label: str, value: str) -> tuple[Container, ...]:
-        """Return the containers with a label, in whatever state."""
-        found = self.client.api.containers(all=True, filters={"label": f"{label}={value}"})
+    def containers(self, job_id: str) -> tuple[Container, ...]:
+        """Return the containers of a job, in whatever state."""
+        found = self.client.api.containers(all=True, filters={"label": f"{LABEL_JOB}={job_id}"})
         return tuple(Container(each["Id"], each["State"]) for each in found)
 
     def has_container_ended(self, job_id: str) -> bool:
         """Whether a job's container has run to its end."""
-        return all(each.state == "exited" for each in self.containers(LABEL_JOB, job_id))
+        return all(each.state == "exited" for each in self.containers(job_id))
 
     def found(self, job_id: str, before: int) -> Found:
         """Return what both sides have of a settled job; `before` is what the provider had."""
@@ -157,7 +156,7 @@ class Stage:
             due=int(str(job["provider_amount"])),
             paid=tokens_of(self.provider, "provider") - before,
             receipt_holds=self.provider.nunet("receipt", "verify", job_id)["holds"] is True,
-            containers=len(self.containers(LABEL_JOB, job_id)),
+            containers=len(self.containers(job_id)),
         )
 
 
@@ -210,7 +209,7 @@ def _set_up(
     )  # fmt: skip
     made.callback(lambda: stop_oracle(stage.oracle))
     url_of(place / "oracle", oracle)
-    made.callback(_remove_containers, stage)
+    made.callback(_remove_containers, client, place)
     made.callback(_end_worker, stage)
     onboard(stage.provider, OFFERED_PERCENT)
     _fill_wallet(stage.requester)
@@ -264,18 +263,32 @@ def _end_worker(stage: Stage) -> None:
         stage.wait("the worker's end", lambda: holder(stage.node.lock_file) is None)
 
 
-def _remove_containers(stage: Stage) -> None:
-    """Remove what the drill's own node has left: after its worker, which would make more."""
-    key = stage.node.identity_key
-    if not key.exists():
-        return
-    node_id, pause, quiet = node_id_of(read_signing_key(key).public), threading.Event(), 0
+def _remove_containers(client: docker.DockerClient, folder: Path) -> None:
+    """Remove what has a folder of ours mounted: jobs of our node, the test container of onboarding.
+
+    After the processes that make them, and until none appears any more.
+    """
+    below, pause, quiet = f"{folder}/", threading.Event(), 0
     while quiet < QUIET_LOOKS:
-        found = stage.containers(LABEL_NODE, node_id)
-        for each in found:
-            stage.client.api.remove_container(each.container_id, v=True, force=True)
+        found = [
+            each["Id"]
+            for each in client.api.containers(all=True)
+            if any(mount.get("Source", "").startswith(below) for mount in each["Mounts"])
+        ]
+        for container_id in found:
+            _remove_container(client, container_id)
         quiet = 0 if found else quiet + 1
         pause.wait(LOOK_EVERY_S)
+
+
+def _remove_container(client: docker.DockerClient, container_id: str) -> None:
+    try:
+        client.api.remove_container(container_id, v=True, force=True)
+    except NotFound:
+        return
+    except APIError as error:
+        if error.status_code != 409:  # its removal is already under way
+            raise
 
 
 def _text(path: Path) -> str:

@@ -7,7 +7,17 @@ import threading
 from collections.abc import Callable
 
 from nunet_dms.errors import UnreachableError
-from nunet_dms.oracle import alerts, files, jobs, missed, offering, quotes, reporting, settling
+from nunet_dms.oracle import (
+    alerts,
+    files,
+    jobs,
+    missed,
+    offering,
+    quotes,
+    reporting,
+    retention,
+    settling,
+)
 from nunet_dms.oracle.chain_watch import ChainWatch
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow
@@ -61,6 +71,7 @@ class Clockwork:
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + SWEEP_EVERY_S
             files.sweep(oracle, now_s)
+            retention.sweep(oracle, now_s)
             with oracle.store.writing() as db:
                 quotes.remove_old(db, now_s - QUOTE_KEPT_S)
                 missed.remove_old(db, now_s)

@@ -109,6 +109,7 @@ jobs = Table(
     Column("payment_lost", Boolean, nullable=False, server_default="0"),
     _number("look_at_s", null=True),
     Column("alert_level", BigInteger, nullable=False, server_default="0"),
+    _number("files_gone_s", null=True),
     UniqueConstraint("quote_id", name="one_job_a_quote"),
     UniqueConstraint("payment_tx_id", "payment_index", name="one_job_a_payment"),
     Index("jobs_of_node", "node_id", "state", "receipt_acked"),
@@ -116,6 +117,7 @@ jobs = Table(
     Index("jobs_in_state", "state", "submitted_ms", "job_id"),
     Index("jobs_to_look_at", "look_at_s"),
     Index("jobs_by_deadline", "deadline_slot"),
+    Index("jobs_with_files", "files_gone_s", "state", "submitted_ms"),
 )
 
 papers = Table(
@@ -179,7 +181,7 @@ job_blobs = Table(
     _text("role", key=True),
     Index("jobs_of_blob", "sha256"),
 )
-"""Which contents a job's inputs and results name; they are kept as long as the job."""
+"""Which contents a job's inputs and results name; they are kept for some time, see `retention`."""
 
 missed_work = Table(
     "missed_work",

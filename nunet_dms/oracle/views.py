@@ -8,7 +8,7 @@ from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import disputing, jobs, logs
+from nunet_dms.oracle import disputing, jobs, logs, retention
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.disputing import Disputed
 from nunet_dms.oracle.jobs import JobRow
@@ -43,7 +43,7 @@ def info(oracle: Oracle) -> OracleInfo:
     )
 
 
-def view(job: JobRow, disputed: Disputed) -> JobView:
+def view(oracle: Oracle, job: JobRow, disputed: Disputed) -> JobView:
     """Return what a requester may know of a job."""
     return JobView(
         job_id=job.job_id,
@@ -69,6 +69,7 @@ def view(job: JobRow, disputed: Disputed) -> JobView:
         objections=disputed.parties.get(job.job_id, ()),
         is_revised=job.job_id in disputed.revised,
         payment_missing=job.payment_missing_s is not None,
+        files_until_s=retention.files_until_s(oracle, job),
     )
 
 
@@ -76,7 +77,7 @@ def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     """Return a requester's job; raises RefusedError `unknown_job`."""
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
-        return view(job, disputing.disputed(db, requester, job_id))
+        return view(oracle, job, disputing.disputed(db, requester, job_id))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:
@@ -84,15 +85,19 @@ def job_list(oracle: Oracle, requester: str) -> JobList:
     with oracle.store.reading() as db:
         rows = jobs.requester_jobs(db, requester, JOBS_MAX)
         disputed = disputing.disputed(db, requester)
-    return JobList(jobs=tuple([view(row, disputed) for row in rows]))
+    return JobList(jobs=tuple([view(oracle, row, disputed) for row in rows]))
 
 
 def log_part(
     oracle: Oracle, requester: str, job_id: str, offset: int
 ) -> tuple[JobRow, bytes, bool]:
-    """Return the job, its log from `offset` on (a chunk at most), and whether the log has ended."""
+    """Return the job, its log from `offset` on (a chunk at most), and whether the log has ended.
+
+    Raises RefusedError `files_gone` once the log is not kept any more.
+    """
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
+        retention.check_kept(oracle, job)
         part = logs.read(db, job_id, offset, LOG_CHUNK_MAX_BYTES)
     return job, part, job.state not in LOG_OPEN
 

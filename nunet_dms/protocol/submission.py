@@ -94,6 +94,8 @@ class JobView:
     is_revised: bool = False
     payment_missing: bool = False
     """The chain has lost the payment: the job is held until it is back."""
+    files_until_s: UnixSeconds | None = None
+    """Until when the Oracle keeps, or kept, its log and files; None while it has not ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
