@@ -18,7 +18,7 @@ from nunet_dms.node.cancel import ask_to_cancel
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import EventRow, JobRow
-from nunet_dms.node.states import RESERVING
+from nunet_dms.node.states import OPEN, RESERVING
 
 FOLLOW_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
@@ -72,6 +72,11 @@ def logs(
     with JournalReader(where.journal) as journal:
         row = journal.job(job)
     path = where.jobs_dir / row.job_id / "log"
+    if row.state not in OPEN and not path.parent.exists():
+        raise UsageError(
+            f"cannot show the log of job {row.job_id}: there is none, or none any more",
+            hint="the logs of jobs that are over are kept for 30 days, 1 GiB of them in all",
+        )
     view = render.LogView()
     at = _print_from(path, 0, view)
     pause = threading.Event()  # never set

@@ -250,7 +250,8 @@ class Housekeeping:
         if now_s >= self._next_trim_s:
             rows = journal.trim(clock.now_ms() - ROWS_KEPT_MS)
             self._next_trim_s = now_s + (0.0 if rows else TRIM_EVERY_S)
-            log.info("journal_trimmed rows=%d", rows)
+            if rows:
+                log.info("journal_trimmed rows=%d", rows)
 
     def _tidy(self, chores: Chores) -> Tidied:
         """Remove what was chosen; it may be done again."""
