@@ -87,7 +87,7 @@ class Known:
     pulled: tuple[ImageRow, ...]
     """By us, the least recently used first."""
     suspects: frozenset[str] = frozenset()
-    """Leftovers at the look before."""
+    """Leftovers at the look before, and images that were missing then."""
     now_s: float = 0.0
 
 
@@ -101,9 +101,9 @@ class Chores:
     """One after the other, until enough is free."""
     folders: tuple[str, ...] = ()
     suspects: frozenset[str] = frozenset()
-    """Leftovers that go should the next look find them again."""
+    """What is a leftover, or missing, should the next look find it so again."""
     gone_images: tuple[str, ...] = ()
-    """Others removed them: what comes back under their id is not ours."""
+    """References of images that others removed: what comes back under that name is not ours."""
 
     @property
     def are_none(self) -> bool:
@@ -139,16 +139,27 @@ def choose(seen: Seen, known: Known) -> Chores:
     at_work = {job.job_id for job in known.jobs if job.state in HAS_CONTAINER}
     stray = [each for each in seen.containers if each.job_id not in at_work]
     strays = [each for each in seen.others if each.job_id not in at_work]
-    here = {image.image_id for image in seen.images}
+    missing = _missing(seen, known)
+    found = {each.container_id for each in stray} | {each.name for each in strays} | set(missing)
     return Chores(
         containers=tuple(each for each in stray if each.container_id in known.suspects),
         others=tuple(each for each in strays if each.name in known.suspects),
         images=_images(seen, known),
         folders=_folders(seen.folders, open_ids, known.now_s),
-        suspects=frozenset(each.container_id for each in stray)
-        | frozenset(each.name for each in strays),
-        gone_images=tuple(row.image_id for row in known.pulled if row.image_id not in here),
+        suspects=frozenset(found),
+        gone_images=tuple(each for each in missing if each in known.suspects),
     )
+
+
+def _missing(seen: Seen, known: Known) -> list[str]:
+    """Return the references of images that we pulled, or began to, and that are not here."""
+    here = {image.image_id for image in seen.images}
+    coming = {job.image for job in known.jobs if job.state in HAS_CONTAINER}
+    return [
+        row.reference
+        for row in known.pulled
+        if row.image_id not in here and (row.image_id or row.reference not in coming)
+    ]
 
 
 def _images(seen: Seen, known: Known) -> tuple[ImageRow, ...]:
@@ -161,7 +172,7 @@ def _images(seen: Seen, known: Known) -> tuple[ImageRow, ...]:
     needed = {name for job in at_work for name in (job.image_id, _digest(job.image))}
     return tuple(
         row
-        for row in sorted(known.pulled, key=lambda row: (row.used_ms, row.image_id))
+        for row in sorted(known.pulled, key=lambda row: (row.used_ms, row.reference))
         if (image := here.get(row.image_id)) is not None
         and not image.in_use
         and not needed & {row.image_id, _digest(row.reference)}
@@ -245,8 +256,8 @@ class Housekeeping:
         chores = choose(seen, known)
         self._suspects = chores.suspects
         self._chores = None if chores.are_none else chores
-        if chores.gone_images:
-            journal.forget_images(chores.gone_images)
+        for reference in chores.gone_images:
+            journal.forget_image(reference)
         if now_s >= self._next_trim_s:
             rows = journal.trim(clock.now_ms() - ROWS_KEPT_MS)
             self._next_trim_s = now_s + (0.0 if rows else TRIM_EVERY_S)
@@ -287,11 +298,11 @@ class Housekeeping:
             log.warning("leftover_removed %s=%s job=%s", thing.kind, thing.name, thing.job_id)
         for row in done.images:
             log.info("image_removed image=%s reference=%s", row.image_id, row.reference)
+            self._deps.journal.forget_image(row.reference)
         if done.folders:
             log.info("logs_removed jobs=%d", len(done.folders))
         if not done.images:
             return
-        self._deps.journal.forget_images(tuple(row.image_id for row in done.images))
         now_s = self._deps.clock.monotonic_s()
         if now_s >= self._next_note_s:
             self._next_note_s = now_s + NOTE_EVERY_S

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from nunet_dms.errors import UnreachableError
 from nunet_dms.oracle import (
     alerts,
+    conflicts,
     files,
     jobs,
     missed,
@@ -45,6 +46,8 @@ class Clockwork:
         """When the last whole step was done, or we began; Unix seconds. Health depends on it."""
 
         self.alerts = 0
+        self.conflicts = 0
+        """Jobs with a second, other report that the operator has not looked at."""
         """How many jobs near their deadline are not paid out. Health depends on it."""
 
     def start(self) -> None:
@@ -68,6 +71,7 @@ class Clockwork:
         self._each(JobState.DECIDED, lambda job: settling.pay_out(oracle, job.job_id))
         self._each(JobState.SETTLING, lambda job: settling.follow(oracle, job))
         self._count_alerts()
+        self.conflicts = conflicts.unseen(oracle)
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + SWEEP_EVERY_S
             files.sweep(oracle, now_s)

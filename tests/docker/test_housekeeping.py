@@ -19,20 +19,20 @@ from typing import cast
 import docker
 import pytest
 
-from nunet_dms.errors import EngineUnreachableError
 from nunet_dms.machine.disk import DiskFacts
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, job_user
-from nunet_dms.node.engine.types import ContainerSpec
+from nunet_dms.node.engine.types import ContainerSpec, Failure
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.housekeeping import LOGS_KEPT_MIN, LOOK_EVERY_S, Housekeeping
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.pool import Pool
+from nunet_dms.protocol.report import Reason
 
 REGISTRY_WAIT_S = 30
 FULL, ROOMY = DiskFacts(100_000, 1), DiskFacts(100_000, 90_000)
@@ -178,9 +178,11 @@ class Node:
 
     def pull(self, reference: str) -> str:
         """Pull as a job does, and note it."""
-        image_id = self.engine.resolve_image(reference)
+        assert self.engine.find_image(reference) is None
+        self.journal.pulled_image(reference)
+        image_id = self.engine.pull_image(reference, lambda _seen: None)
         assert isinstance(image_id, str), image_id
-        self.journal.pulled_image(image_id, reference)
+        self.journal.used_image(reference, image_id)
         return image_id
 
     def turn(self) -> None:
@@ -271,8 +273,9 @@ def test_an_image_that_goes_before_its_container_is_made_is_not_the_job_s_fault(
         nano_cpus=100_000_000, ram_mb=16, disk_mb=1, user=job_user(), inputs=folder.inputs,
         outputs=folder.outputs, output_folder="/nunet/out",
     )  # fmt: skip
-    with pytest.raises(EngineUnreachableError, match="No such image"):
-        node.engine.create(spec)
+    failure = node.engine.create(spec)
+    assert isinstance(failure, Failure)
+    assert failure.reason is Reason.IMAGE_UNAVAILABLE
 
 
 def test_leftovers_with_our_label_go_and_those_of_others_stay(
