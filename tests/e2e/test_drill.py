@@ -106,7 +106,9 @@ def test_a_worker_that_cannot_start_again_is_told_and_the_rest_is_not_run(around
     assert heard[-1] == "clearing away"
     kept = Path(drilled.kept)
     assert sorted(each.name for each in kept.iterdir()) == ["oracle.log", "worker.log"]
-    assert "job_started" in (kept / "worker.log").read_text()
+    told = (kept / "worker.log").read_text()
+    assert "job_started" in told
+    assert "housekeeping_failed" not in told
     assert around.containers() == []
 
 
