@@ -298,6 +298,24 @@ INSERT INTO machine_note (at_ms, text) VALUES (:now_ms, :text);
 DELETE FROM machine_note
 WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM machine_note) - :count;
 
+-- name: trim_stories
+DELETE FROM event WHERE seq IN (    -- CROSS JOIN: what is trimmed is small, jobs stay for ever
+    SELECT event.seq FROM event CROSS JOIN job ON job.job_id = event.job_id
+    WHERE event.at_ms < :before_ms AND job.state = 'settled' AND job.changed_ms < :before_ms
+    LIMIT :count);
+
+-- name: trim_reports
+DELETE FROM outbox WHERE key IN (
+    SELECT outbox.key FROM outbox CROSS JOIN job ON job.job_id = outbox.job_id
+    WHERE outbox.acked = 1 AND job.state = 'settled' AND job.changed_ms < :before_ms LIMIT :count);
+
+-- name: trim_tickets
+DELETE FROM seen_ticket WHERE ticket_id IN (
+    SELECT seen_ticket.ticket_id FROM seen_ticket
+    CROSS JOIN job ON job.ticket_id = seen_ticket.ticket_id
+    WHERE seen_ticket.seen_ms < :before_ms AND job.state IN ('settled', 'lost')
+      AND job.changed_ms < :before_ms LIMIT :count);
+
 -- name: missed
 SELECT reason, count, would_pay FROM missed ORDER BY would_pay DESC, reason;
 

@@ -24,6 +24,7 @@ from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.engine.profile import job_user
 from nunet_dms.node.engine.types import Engine
+from nunet_dms.node.housekeeping import Housekeeping
 from nunet_dms.node.identity import read_identity
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.introduction import Introduction
@@ -93,6 +94,7 @@ class Worker:
         self._shown: WorkerRow | None = None
         self._missed: tuple[MissedWork, ...] | None = None
         self._unsettled = UnsettledShares(deps.journal)
+        self._housekeeping = Housekeeping(deps)
         self._recovered = False
         self.config_problem = ""
         """Why the settings file as it is now cannot be used; empty while it can."""
@@ -105,6 +107,7 @@ class Worker:
             "recover": self._engine_seen,
             "fingerprint": self._fingerprinted,
             "sample": self._sampled,
+            "housekeeping": self._housekeeping.take,
         }
 
     @property
@@ -131,6 +134,8 @@ class Worker:
             self._inbox.advance()
             survives(self._runner.advance)
             survives(partial(self._breaker.look, self._runner.rows(), now_s))
+            if work := self._housekeeping.next_work():
+                self._task("housekeeping", work)
         survives(partial(self._show, self._recovered and self._health.oracle != NOT_YET))
 
     def drain(self) -> None:
@@ -199,11 +204,13 @@ class Worker:
         known = isinstance(error, NunetError)
         level = logging.WARNING if known else logging.ERROR
         log.log(level, "%s_failed: %s", what, error, exc_info=None if known else error)
+        if what == "housekeeping":
+            self._housekeeping.failed()
         if isinstance(error, EngineUnreachableError) or what in {"engine", "recover"}:
             self._health.engine = str(error)
         elif what in {"fingerprint", "sample"}:
             self._health.look = f"cannot look at this machine: {error}"
-        else:
+        elif what != "housekeeping":
             self._oracle_failed(what, error)
 
     def _oracle_failed(self, what: str, error: Exception) -> None:
