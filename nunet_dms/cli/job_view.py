@@ -118,6 +118,11 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
         f"state      {view.state.value}{reason}",
         f"price      {unit.show(view.price)}, paid in {view.payment_tx_id}",
     ]
+    if (saved := view.checkpoint) is not None:
+        lines.append(
+            f"checkpoint number {saved.number} of {clock_time(saved.taken_ms // 1000)}, "
+            f"{saved.size_bytes} bytes; to go on from it: nunet request resume {view.job_id[:12]}"
+        )
     if view.detail:
         lines.append(f"detail     {view.detail}")
     if view.exit_code is not None:
@@ -133,11 +138,15 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
     if view.settlement_tx_id:
         word = "settled" if view.settled_ms else "settling"
         lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
-    if view.log_complete is False:
-        lines.append(f"log        {log_words(view)}")
+    return (*lines, *_file_lines(view))
+
+
+def _file_lines(view: JobView) -> list[str]:
+    """Return what is wrong with the log, and until when the Oracle keeps log and files."""
+    lines = [f"log        {log_words(view)}"] if view.log_complete is False else []
     if view.files_until_s is not None:
         lines.append(f"kept       log and files, until {clock_time(view.files_until_s)}")
-    return tuple(lines)
+    return lines
 
 
 def log_words(view: JobView) -> str:

@@ -198,7 +198,18 @@ job_blobs = Table(
     _text("role", key=True),
     Index("jobs_of_blob", "sha256"),
 )
-"""Which contents a job's inputs and results name; they are kept for some time, see `retention`."""
+"""Which contents a job's inputs, results and last checkpoint name; how long: see `retention`."""
+
+checkpoints = Table(
+    "checkpoints",
+    METADATA,
+    _text("job_id", key=True),
+    _number("number"),
+    _number("taken_ms"),
+    _number("size_bytes"),
+    _text("digest"),
+)
+"""Each job's last checkpoint that is whole; it is kept as signed among the job's papers."""
 
 missed_work = Table(
     "missed_work",
