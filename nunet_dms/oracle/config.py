@@ -56,7 +56,7 @@ class OracleConfig:
     log_max_bytes: int = DEFAULT_LOG_MAX_BYTES
     """Of one job's log."""
     files_kept_days: int = DEFAULT_FILES_KEPT_DAYS
-    """Days after a job's end, then its log, inputs and results go; what was signed stays."""
+    """Days after a job's end, then log, inputs, results and checkpoint go; signed things stay."""
     dispute_window_s: int = NETWORK_S
     """Seconds in which a verdict may be objected to; -1: what is usual on the network."""
     chain: ChainConfig = field(default_factory=ChainConfig)

@@ -198,8 +198,7 @@ job_blobs = Table(
     _text("role", key=True),
     Index("jobs_of_blob", "sha256"),
 )
-"""Which contents a job's inputs, results and last checkpoint name; kept for some time, see
-`retention`."""
+"""Which contents a job's inputs, results and last checkpoint name; how long: see `retention`."""
 
 checkpoints = Table(
     "checkpoints",

@@ -91,7 +91,8 @@ def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
         saved = checkpoints.views(db, requester, job_id)
-        return view(oracle, job, disputing.disputed(db, requester, job_id), saved.get(job_id))
+        disputed = disputing.disputed(db, requester, job_id)
+        return view(oracle, job, disputed, saved.get(job_id))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:

@@ -9,7 +9,7 @@ import pytest
 from oracle_world import Node, Requester, World, spec
 
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import files, retention
+from nunet_dms.oracle import checkpoints, files, retention
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.submission import JobState, JobView
 
@@ -73,7 +73,11 @@ def test_the_requester_is_told_the_day_on_which_they_went(
     job = settled(world, node, requester)
     world.step(KEPT_S + DAY_S)
     day = datetime.fromtimestamp(world.clock(), tz=timezone.utc)
-    for ask in (lambda: requester.log(job.job_id), lambda: results(requester, job.job_id)):
+    for ask in (
+        lambda: requester.log(job.job_id),
+        lambda: results(requester, job.job_id),
+        lambda: checkpoints.last_of(world.oracle, requester.address.bech32, job.job_id),
+    ):
         with pytest.raises(RefusedError) as refused:
             ask()
         assert refused.value.code == "files_gone"
@@ -86,7 +90,11 @@ def test_they_are_out_of_reach_from_the_moment_on_even_if_no_sweep_came(
 ) -> None:
     job = settled(world, node, requester)
     world.clock.now_s += KEPT_S
-    for ask in (lambda: requester.log(job.job_id), lambda: results(requester, job.job_id)):
+    for ask in (
+        lambda: requester.log(job.job_id),
+        lambda: results(requester, job.job_id),
+        lambda: checkpoints.last_of(world.oracle, requester.address.bech32, job.job_id),
+    ):
         with pytest.raises(RefusedError) as refused:
             ask()
         assert refused.value.code == "files_gone"
