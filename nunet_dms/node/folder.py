@@ -119,11 +119,12 @@ class JobFolder:
             os.close(at)
 
     def clean(self) -> None:
-        """Remove inputs, outputs and their manifest; the log stays."""
-        shutil.rmtree(self.inputs, ignore_errors=True)
-        shutil.rmtree(self.outputs, ignore_errors=True)
-        for name in ("part", "results.json"):
-            (self.path / name).unlink(missing_ok=True)
+        """Remove everything but the log, half-written files of a worker that died included."""
+        for found in self.path.iterdir() if self.path.is_dir() else ():
+            if found.is_dir() and not found.is_symlink():
+                shutil.rmtree(found, ignore_errors=True)
+            elif found != self.log:
+                found.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ exit {code}
 """
 LOG = b"".join(b"line %d\n" % n for n in range(1, LINES + 1)) + b"no last newline"
 TIME_LIMIT_S = 60
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
 CASE_S = 90.0
 """After that a case counts as one in which something was lost."""
 STOP_S = 20.0
@@ -289,10 +289,14 @@ class Case:
     def _left_in_folders(self) -> list[str]:
         """Return what is left of jobs on the disk, beside their logs."""
         jobs = self._where.jobs_dir
-        return [
+        left = [
             str(path.relative_to(jobs))
             for path in jobs.rglob("*")
             if path.name != "log" and path.parent != jobs
+        ]
+        receipts = {f"{job_id}.json" for job_id in self._ordered}
+        return left + [
+            path.name for path in self._where.receipts_dir.glob("*") if path.name not in receipts
         ]
 
     def _results(self, job_id: str) -> Manifest | None:
