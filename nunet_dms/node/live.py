@@ -29,6 +29,7 @@ class Live:
     ships: bool = True
     sample_at_s: float = 0.0
     cleaned: bool = field(default=False)
+    lease_lost: bool = False
 
 
 def ask(deps: Deps, live: Live, what: str, work: Callable[[], object]) -> None:

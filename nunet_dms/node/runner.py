@@ -31,6 +31,8 @@ from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
 
+LEASE_LOST = "the Oracle gave the job up: it had not heard of this node for too long"
+
 
 class Runner:
     """Runs the jobs that the journal holds."""
@@ -75,6 +77,16 @@ class Runner:
         live = self._live.get(job_id)
         if live is not None:
             ask_stop(self._deps, live, reason)
+
+    def lose(self, job_id: str) -> None:
+        """Stop a job that the Oracle gave up, and say so in its story, once."""
+        live = self._live.get(job_id)
+        if live is None or live.lease_lost:
+            return
+        live.lease_lost = True
+        log.warning("lease_lost job=%s", job_id)
+        self._deps.journal.note(job_id, "lease_lost", LEASE_LOST)
+        ask_stop(self._deps, live, Reason.NODE_FAULT)
 
     def replace(self, row: JobRow) -> None:
         """Take note of a move that was made elsewhere (settlement)."""

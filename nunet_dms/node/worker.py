@@ -212,8 +212,7 @@ class Worker:
         self._health.oracle = OK
         if isinstance(value, HeartbeatReply):
             for job_id in value.lost:
-                log.warning("lease_lost job=%s", job_id)
-                self._runner.stop(job_id, Reason.NODE_FAULT)
+                self._runner.lose(job_id)
             self._unsettled.take(value)
             if value.missed != self._missed:
                 self._missed = value.missed

@@ -26,7 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import requests
+
 from nunet_dms import wholefile
+from nunet_dms.node import backoff, inbox, worker
 from nunet_dms.node import main as node_main
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.engine.types import Engine
@@ -36,6 +39,8 @@ from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.states import State
 from tests.sweep import mutants
 
+HURRIED_S = 2.0
+"""Longest wait of a hurried worker: for an answer, or between two tries."""
 STEP = "step"
 """Who passes a point that no task of the pool passes."""
 
@@ -52,6 +57,8 @@ class Arms:
     """Where it dies; empty: nowhere."""
     pass_number: int = 1
     mutant: str = ""
+    hurried: bool = False
+    """Whether it waits for seconds where it would wait for minutes: for a faulty network."""
 
 
 class Points:
@@ -162,6 +169,21 @@ def _watch_reports(points: Points) -> None:
     OracleClient.report = report  # type: ignore[method-assign]
 
 
+def hurry() -> None:
+    """Shorten what the worker waits for; none of it decides what it does."""
+    inbox.POLL_WAIT_S = 1
+    worker.HEARTBEAT_EVERY_S = 1.0
+    backoff.MAX_S = HURRIED_S
+    ask = requests.Session.request
+
+    def request(self: requests.Session, *args: Any, timeout: Any = None, **kw: Any) -> Any:
+        if isinstance(timeout, tuple):  # ours; the engine's client gives a number
+            timeout = (timeout[0], min(timeout[1], HURRIED_S))
+        return ask(self, *args, timeout=timeout, **kw)
+
+    requests.Session.request = request  # type: ignore[assignment]
+
+
 def live(arms: Arms) -> None:
     """Be the worker until its end."""
     os.setsid()
@@ -173,6 +195,8 @@ def live(arms: Arms) -> None:
     os.environ["NUNET_HOME"] = arms.home
     sys.argv = ["nunet-dms"]
     points = Points(arms)
+    if arms.hurried:
+        hurry()
     if arms.mutant:
         mutants.MUTANTS[arms.mutant](points.pass_by)
     arm(points)

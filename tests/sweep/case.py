@@ -6,7 +6,7 @@ the first: so the end of one and the start of the other overlap.
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import signal
 import threading
 import time
@@ -90,14 +90,18 @@ class Account:
 class Case:
     """A provider, a requester and their two jobs; `play` runs them to the end."""
 
-    def __init__(self, house: House, name: str, deaths: tuple[Death, ...], mutant: str = "") -> None:
+    def __init__(
+        self, house: House, name: str, deaths: tuple[Death, ...], mutant: str = "", url: str = ""
+    ) -> None:
+        """Onboard; `url` is a faulty network before the Oracle, and its worker is a hurried one."""
         self._house = house
         self._folder = house.folder / name
         self._deaths = list(deaths)
         self._mutant = mutant
+        self._is_hurried = bool(url)
         self._where = resolve(environ={"NUNET_HOME": str(self._folder)})
         self._wallet = PaymentKey.generate().address(NETWORK_ID)
-        self._us = _onboard(self._where, house, self._wallet.bech32)
+        self._us = onboard(self._where, house, self._wallet.bech32, url)
         self._requester = Requester(house.world, funded=False)
         assert house.world.oracle.devnet is not None
         house.world.oracle.devnet.faucet(self._requester.address, 100_000_000, 10**9)
@@ -111,7 +115,7 @@ class Case:
         began = time.monotonic()
         life = self._start()
         try:
-            while not (self._is_done() and self._is_quiet(life)):
+            while not (self._is_done() and self._is_quiet()):
                 if life.has_ended(LOOK_EVERY_S):
                     following = self._after_death()
                     if following is None:
@@ -140,6 +144,7 @@ class Case:
         arms = Arms(
             home=str(self._folder), passed=str(passed), log=str(self._folder / "log"),
             point=death.point, pass_number=death.pass_number, mutant=self._mutant,
+            hurried=self._is_hurried,
         )  # fmt: skip
         return self._house.forge.worker(arms)
 
@@ -191,7 +196,7 @@ class Case:
         with JournalReader(self._where.journal) as journal:
             return not journal.open_jobs() and len(journal.jobs()) == len(EXITS)
 
-    def _is_quiet(self, life: Life) -> bool:
+    def _is_quiet(self) -> bool:
         """Whether no container is left: the last thing that a worker does for a job."""
         filters = {"label": f"{LABEL_NODE}={self._us.node_id}"}
         return not self._house.engine.api.containers(all=True, filters=filters) and not (
@@ -264,14 +269,15 @@ class Case:
             "reports accepted": (self._moves(job.job_id, JobState.REPORTED), 1),
             "settlements": (self._moves(job.job_id, JobState.SETTLED), 1),
         }
-        return [f"{what}: {is_!r}, not {must!r}" for what, (is_, must) in facts.items() if is_ != must]
+        return [
+            f"{what}: {is_!r}, not {must!r}" for what, (is_, must) in facts.items() if is_ != must
+        ]
 
     def _is_poison(self, job_id: str) -> bool:
         """Whether two deaths found the job in the same state, in which a worker answers for it."""
         held = [hit[job_id] for hit in self._hit if job_id in hit]
         return any(
-            first == second and first in _BREAKS
-            for first, second in zip(held, held[1:], strict=False)
+            first == second and first in _BREAKS for first, second in itertools.pairwise(held)
         )
 
     def _left_behind(self) -> list[str]:
@@ -332,14 +338,14 @@ _PAUSE = threading.Event()  # never set
 _BREAKS = frozenset({"accepted", "created", "starting", "running"})
 
 
-def _onboard(where: Paths, house: House, wallet: str) -> Identity:
+def onboard(where: Paths, house: House, wallet: str, url: str = "") -> Identity:
     """Write what `nunet onboard` writes for a node of one core."""
     ticket_key = house.world.oracle.keys.ticket.public
     where.config_dir.mkdir(parents=True)
     config.save(
         where.config_file,
         config.Config(
-            oracle=config.OracleConfig(url=house.world.url, ticket_key=ticket_key),
+            oracle=config.OracleConfig(url=url or house.world.url, ticket_key=ticket_key),
             wallet=config.WalletConfig(address=wallet),
             capacity=config.CapacityConfig(
                 cpu_mhz=CORE_MHZ, ram_mb=64, disk_mb=100, core_mhz=CORE_MHZ

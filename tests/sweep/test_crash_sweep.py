@@ -27,7 +27,7 @@ CLEAN_RUNS = 3
 """Their points together are those to be killed at: not every run passes each."""
 PAIRS = int(os.environ.get("NUNET_SWEEP_PAIRS", "30"))
 MISSED_MAX_PERCENT = 5
-"""Of the points: a life that is armed for one may not pass it, such as a log sent while it grows."""
+"""Of the points: a life armed for one may not pass it, such as a log sent while it grows."""
 
 Plan = tuple[Death, ...]
 _names = itertools.count()

@@ -11,6 +11,10 @@ SCRIPT = Path(__file__).parents[2] / ".ci" / "docker_tests_ran.py"
 UNIT = '<testcase classname="tests.unit.demo.test_a" name="a"><skipped/></testcase>'
 DOCKER = '<testcase classname="tests.docker.test_b" name="b"/>'
 E2E = '<testcase classname="tests.e2e.test_c" name="c"/>'
+OTHERS = (
+    '<testcase classname="tests.faults.test_e" name="e"/>'
+    '<testcase classname="tests.sweep.test_f" name="f"/>'
+)
 SKIPPED = '<testcase classname="tests.e2e.test_d" name="d"><skipped/></testcase>'
 
 
@@ -33,6 +37,7 @@ def test_every_engine_room_must_have_run(
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     report = tmp_path / "junit.xml"
-    report.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
+    inside = "".join((*cases, OTHERS))
+    report.write_text(f"<testsuites><testsuite>{inside}</testsuite></testsuites>")
 
     assert module.problems(report) == expected

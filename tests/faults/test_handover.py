@@ -1,0 +1,150 @@
+"""One worker hands its jobs to the next, of the same version or another: nothing falls between."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nunet_dms.node.lock import holder
+from nunet_dms.protocol.report import Reason
+from tests.faults.place import Place, counted, wait_until
+from tests.sweep.house import ROOT, House
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+
+RESTARTS = 3
+LINES = 1500
+EVERY_MS = 10
+"""A job that prints quickly, for longer than three restarts take."""
+VERSIONS = ("0.1.1", "0.1.2", "0.1.3", "0.1.4")
+DRAIN_S = 20.0
+PACKAGED = ("nunet_dms", "examples", "pyproject.toml", "README.md", "LICENSE")
+
+
+@pytest.fixture
+def place(house: House, tmp_path: Path) -> Iterator[Place]:
+    made = Place(house, tmp_path / "place")
+    yield made
+    if pid := holder(made.where.lock_file):
+        os.kill(pid, signal.SIGKILL)
+
+
+def check_whole(place: Place, job_id: str) -> None:
+    """Hold a job that was handed over against what it printed and what it earned."""
+    job = place.wait_settled(job_id)
+    assert (job.reason, job.exit_code, job.log_complete) == (Reason.SUCCEEDED, 0, True)
+    assert place.log(job_id) == counted(LINES)
+    assert place.starts(job_id) == 1
+    assert (place.earned(), place.spent()) == (job.provider_amount, job.provider_amount)
+    wait_until("the container's end", lambda: not place.containers(job_id))
+
+
+def test_sigterm_stops_taking_work_and_leaves_containers_for_the_next_worker(place: Place) -> None:
+    pid = int(str(place.facts("worker", "start")["pid"]))
+    job_id = place.order(LINES, EVERY_MS)
+    wait_until("the first line", lambda: place.log(job_id))
+    began = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    wait_until("a free lock", lambda: holder(place.where.lock_file) is None, DRAIN_S)
+    first_s = time.monotonic() - began
+    assert place.containers(job_id)[0]["State"] == "running"
+    pid = int(str(place.facts("worker", "start")["pid"]))
+    began = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGTERM)
+    wait_until("a free lock", lambda: holder(place.where.lock_file) is None, DRAIN_S)
+    assert time.monotonic() - began < max(2 * first_s, 2.0)
+    assert place.containers(job_id)[0]["State"] == "running"
+    place.facts("worker", "start")
+    check_whole(place, job_id)
+
+
+def test_restarts_lose_no_job_no_byte_of_log_and_no_report(place: Place) -> None:
+    pids = [place.facts("worker", "start")["pid"]]
+    job_id = place.order(LINES, EVERY_MS)
+    wait_until("the first line", lambda: place.log(job_id))
+    for _ in range(RESTARTS):
+        grown_past(place, job_id)
+        facts = place.facts("worker", "restart")
+        assert (facts["former_pid"], facts["jobs"]) == (pids[-1], 1)
+        pids.append(facts["pid"])
+    assert len(set(pids)) == RESTARTS + 1
+    check_whole(place, job_id)
+
+
+def test_upgrades_lose_no_job_no_byte_of_log_and_no_report(
+    place: Place, wheels: tuple[Path, ...], installation: Path
+) -> None:
+    program = str(installation / "bin" / "nunet")
+    install(installation, wheels[0])
+    place.nunet("worker", "start", program=program)
+    job_id = place.order(LINES, EVERY_MS)
+    wait_until("the first line", lambda: place.log(job_id))
+    for version, wheel in zip(VERSIONS[1:], wheels[1:], strict=True):
+        grown_past(place, job_id)
+        install(installation, wheel)
+        grown_past(place, job_id)  # the old worker works on, over files that are not its own
+        said = place.nunet("worker", "restart", "--json", program=program)
+        assert said.returncode == 0, said.stderr
+        assert f'"version": "{version}"' in said.stdout or f'"version":"{version}"' in said.stdout
+    check_whole(place, job_id)
+
+
+def grown_past(place: Place, job_id: str) -> None:
+    """Wait until the Oracle has more of a log than just now, while its job still runs."""
+    before = len(place.log(job_id))
+    wait_until("more of the log", lambda: len(place.log(job_id)) > before)
+    assert place.containers(job_id)[0]["State"] == "running"
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """This very source as packages of several versions."""
+    return tuple(_wheel(tmp_path_factory.mktemp("wheel"), version) for version in VERSIONS)
+
+
+def _wheel(folder: Path, version: str) -> Path:
+    source = folder / "source"
+    source.mkdir()
+    for name in PACKAGED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    init = source / "nunet_dms" / "__init__.py"
+    init.write_text(re.sub(r'(__version__ = )"[^"]+"', rf'\1"{version}"', init.read_text()))
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+         "--no-index", "--wheel-dir", folder, source],
+        check=True,
+    )  # fmt: skip
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Path:
+    """An environment that has what nunet-dms needs, and not nunet-dms."""
+    folder = tmp_path / "installation"
+    venv.create(folder, with_pip=False, symlinks=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (theirs,) = Path(sys.prefix).glob("lib/python*/site-packages")
+    (site / "needed.pth").write_text(f"{theirs}\n")
+    return folder
+
+
+def install(installation: Path, wheel: Path) -> None:
+    """Put a version in the place of the one before, as an upgrade does."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "--python", installation / "bin" / "python", "install",
+         "--quiet", "--no-deps", "--no-index", "--disable-pip-version-check", "--upgrade", wheel],
+        check=True,
+    )  # fmt: skip
