@@ -16,9 +16,10 @@ from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import RefusedError
 from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.oracle import jobs as oracle_jobs
-from nunet_dms.oracle.jobs import JobRow
+from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.paths import resolve
-from nunet_dms.protocol.job import JobSpec, Resources
+from nunet_dms.protocol import strict
+from nunet_dms.protocol.job import JobSpec, Manifest, Resources
 from nunet_dms.protocol.submission import JobState
 from tests.contract.oracle.oracle_world import NETWORK_ID, Requester, tokens_at
 from tests.sweep.armed_worker import Arms
@@ -37,6 +38,12 @@ for n in $(seq 1 {lines}); do echo "line $n"; usleep {every}; done
 echo end >>story
 """
 """A job that counts aloud."""
+COUNT_ON = """
+n=0
+while [ ! -e stop ]; do n=$((n + 1)); echo "line $n"; usleep {every}; done
+echo $n >total
+"""
+"""One that counts until the test lets it end."""
 
 
 def counted(lines: int) -> bytes:
@@ -96,7 +103,30 @@ class Place:
 
     def order(self, lines: int, every_ms: int = 50, time_limit_s: int = 60) -> str:
         """Pay for a job that counts aloud, as soon as the node can take one; returns its id."""
-        script = COUNT.format(lines=lines, every=every_ms * 1000)
+        return self._order(COUNT.format(lines=lines, every=every_ms * 1000), time_limit_s)
+
+    def order_endless(self, every_ms: int = 10) -> str:
+        """Pay for a job that counts aloud until `let_end`; returns its id."""
+        return self._order(COUNT_ON.format(every=every_ms * 1000), 600)
+
+    def let_end(self, job_id: str) -> None:
+        """Let such a job come to its end."""
+        (self.where.jobs_dir / job_id / "out" / "stop").touch()
+
+    def counted_to(self, job_id: str) -> int:
+        """Return how far such a job says that it counted, by the results at the Oracle."""
+        folder = self.folder / "results"
+        with self.house.world.oracle.store.reading() as db:
+            text = oracle_jobs.needed_paper(db, job_id, Paper.RESULTS)
+        (entry,) = [each for each in strict.decode(Manifest, text).files if each.path == "total"]
+        folder.mkdir(exist_ok=True)
+        with (folder / "total").open("w+b") as file:
+            path = f"/v1/blobs/{entry.sha256}"
+            self.requester.http.get_bytes(path, to=file, limit=entry.size)
+            file.seek(0)
+            return int(file.read())
+
+    def _order(self, script: str, time_limit_s: int) -> str:
         spec = JobSpec(
             image=self.house.image,
             command=("sh", "-c", script),

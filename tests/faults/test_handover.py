@@ -23,9 +23,6 @@ from tests.sweep.house import ROOT, House
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 
 RESTARTS = 3
-LINES = 1500
-EVERY_MS = 10
-"""A job that prints quickly, for longer than three restarts take."""
 VERSIONS = ("0.1.1", "0.1.2", "0.1.3", "0.1.4")
 DRAIN_S = 20.0
 PACKAGED = ("nunet_dms", "examples", "pyproject.toml", "README.md", "LICENSE")
@@ -40,10 +37,11 @@ def place(house: House, tmp_path: Path) -> Iterator[Place]:
 
 
 def check_whole(place: Place, job_id: str) -> None:
-    """Hold a job that was handed over against what it printed and what it earned."""
+    """Let a job that was handed over end; hold it against what it printed and what it earned."""
+    place.let_end(job_id)
     job = place.wait_settled(job_id)
     assert (job.reason, job.exit_code, job.log_complete) == (Reason.SUCCEEDED, 0, True)
-    assert place.log(job_id) == counted(LINES)
+    assert place.log(job_id) == counted(place.counted_to(job_id))
     assert place.starts(job_id) == 1
     assert (place.earned(), place.spent()) == (job.provider_amount, job.provider_amount)
     wait_until("the container's end", lambda: not place.containers(job_id))
@@ -51,7 +49,7 @@ def check_whole(place: Place, job_id: str) -> None:
 
 def test_sigterm_stops_taking_work_and_leaves_containers_for_the_next_worker(place: Place) -> None:
     pid = int(str(place.facts("worker", "start")["pid"]))
-    job_id = place.order(LINES, EVERY_MS)
+    job_id = place.order_endless()
     wait_until("the first line", lambda: place.log(job_id))
     began = time.monotonic()
     os.kill(pid, signal.SIGTERM)
@@ -71,7 +69,7 @@ def test_sigterm_stops_taking_work_and_leaves_containers_for_the_next_worker(pla
 
 def test_restarts_lose_no_job_no_byte_of_log_and_no_report(place: Place) -> None:
     pids = [place.facts("worker", "start")["pid"]]
-    job_id = place.order(LINES, EVERY_MS)
+    job_id = place.order_endless()
     wait_until("the first line", lambda: place.log(job_id))
     for _ in range(RESTARTS):
         grown_past(place, job_id)
@@ -88,7 +86,7 @@ def test_upgrades_lose_no_job_no_byte_of_log_and_no_report(
     program = str(installation / "bin" / "nunet")
     install(installation, wheels[0])
     place.nunet("worker", "start", program=program)
-    job_id = place.order(LINES, EVERY_MS)
+    job_id = place.order_endless()
     wait_until("the first line", lambda: place.log(job_id))
     for version, wheel in zip(VERSIONS[1:], wheels[1:], strict=True):
         grown_past(place, job_id)

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from nunet_dms.protocol.submission import JobState
 from tests.faults.fault_proxy import CUT, FAULTS, HALF, HANG, PASS, FaultProxy
 from tests.faults.place import Place, counted, wait_until
 from tests.sweep.case import Case, Death
-from tests.sweep.house import House, Life, RealClock
+from tests.sweep.house import House, Life, RealClock, living_oracle
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
 
@@ -49,15 +50,22 @@ def test_a_worker_killed_behind_a_faulty_network_loses_nothing(house: House) -> 
 
 
 @pytest.fixture
-def proxy(house: House) -> Iterator[FaultProxy]:
-    with FaultProxy(house.world.url).serving() as made:
+def own(house: House, tmp_path: Path) -> Iterator[House]:
+    """The house with an Oracle of its own, whose clock may run ahead."""
+    with living_oracle(tmp_path / "oracle") as world:
+        yield replace(house, world=world)
+
+
+@pytest.fixture
+def proxy(own: House) -> Iterator[FaultProxy]:
+    with FaultProxy(own.world.url).serving() as made:
         yield made
 
 
 @pytest.fixture
-def place(house: House, proxy: FaultProxy, tmp_path: Path) -> Place:
+def place(own: House, proxy: FaultProxy, tmp_path: Path) -> Place:
     """A provider whose Oracle lies behind the proxy."""
-    return Place(house, tmp_path / "place", proxy.url)
+    return Place(own, tmp_path / "place", proxy.url)
 
 
 @pytest.fixture
@@ -68,11 +76,10 @@ def worker(place: Place) -> Iterator[Life]:
 
 
 @pytest.fixture
-def clock(house: House) -> Iterator[RealClock]:
-    """The Oracle's clock; it stays ahead afterwards, as time never goes back."""
-    clock = house.world.clock
-    assert isinstance(clock, RealClock)
-    return clock
+def clock(own: House) -> RealClock:
+    """The Oracle's clock."""
+    assert isinstance(own.world.clock, RealClock)
+    return own.world.clock
 
 
 @pytest.mark.parametrize("mode", [HANG, HALF])

@@ -100,17 +100,17 @@ def test_a_stranger_with_the_number_of_a_dead_worker_is_no_worker(place: Place) 
 def test_a_worker_whose_clock_is_days_off_keeps_its_job_and_takes_no_other(
     place: Place, off_s: int, code: str
 ) -> None:
-    lines = 200
     place.facts("worker", "start")
-    job_id = place.order(lines)
+    job_id = place.order_endless()
     wait_until("the first line", lambda: place.log(job_id))
     place.facts("worker", "stop")
     with _worker_in_another_time(place, off_s):
         shown = place.log(job_id)
         wait_until("more of the log", lambda: len(place.log(job_id)) > len(shown))
+        place.let_end(job_id)
         job = place.wait_settled(job_id)
         assert (job.reason, job.log_complete, place.starts(job_id)) == (Reason.SUCCEEDED, True, 1)
-        assert place.log(job_id) == counted(lines)
+        assert place.log(job_id) == counted(place.counted_to(job_id))
         other = place.order(1)
         job = wait_until("a refusal", lambda: _with_reason(place, other))
         assert (job.reason, job.detail.split(":")[0]) == (Reason.NOT_ACCEPTED, code)
