@@ -49,6 +49,11 @@ class JobFolder:
         """The job's stdout and stderr; kept when the rest goes."""
         return self.path / "log"
 
+    @property
+    def deadline(self) -> Path:
+        """The program that ends the job from inside."""
+        return self.path / "deadline"
+
     def make(self, user: str) -> None:
         """Create the folders for a job that runs as `user` (uid:gid)."""
         self.inputs.mkdir(parents=True, exist_ok=True)

@@ -187,11 +187,13 @@ class Case:
         self._ordered.append(self._requester.submit(submission).job_id)
 
     def _is_done(self) -> bool:
-        """Whether both jobs are settled and both sides know it."""
+        """Whether both jobs are settled and both sides know it, or one is given up for good."""
+        if any(self._poisoned_in(job_id) in _GIVEN_UP for job_id in self._ordered):
+            with JournalReader(self._where.journal) as journal:
+                return not journal.open_jobs()
         if len(self._ordered) < len(EXITS):
             return False
-        found = [self._job(number) for number in range(len(EXITS))]
-        if not all(job.state is JobState.SETTLED and job.receipt_acked for job in found):
+        if not all(job.state is JobState.SETTLED and job.receipt_acked for job in self._jobs()):
             return False
         with JournalReader(self._where.journal) as journal:
             return not journal.open_jobs() and len(journal.jobs()) == len(EXITS)
@@ -208,6 +210,9 @@ class Case:
             found = oracle_jobs.find(db, self._ordered[number])
         assert found is not None
         return found
+
+    def _jobs(self) -> list[JobRow]:
+        return [self._job(number) for number in range(len(self._ordered))]
 
     def _states(self) -> dict[str, str]:
         """Return where each job stands in the journal, and how often a worker died with it."""
@@ -230,7 +235,8 @@ class Case:
     # What must be true at the end, whatever happened.
 
     def _faults(self) -> list[str]:
-        faults = [] if len(self._ordered) == len(EXITS) else ["not every job was accepted"]
+        stuck = any(self._poisoned_in(job_id) in _GIVEN_UP for job_id in self._ordered)
+        faults = [] if stuck or len(self._ordered) == len(EXITS) else ["a job was not accepted"]
         seen = self._house.witness.of(self._us.node_id)
         earned = 0
         for number, job_id in enumerate(self._ordered):
@@ -240,18 +246,17 @@ class Case:
             faults += [f"job {number + 1} ({job_id[:8]}): {each}" for each in own]
         if self._tokens() != earned:
             faults.append(f"the verdicts pay {earned}, the provider has {self._tokens()}")
-        if 10**9 - self._requester.tokens() != earned:
-            faults.append(f"the requester paid {10**9 - self._requester.tokens()}, not {earned}")
+        held = sum(job.price for job in self._jobs() if self._poisoned_in(job.job_id) in _GIVEN_UP)
+        if (gone := 10**9 - self._requester.tokens()) != earned + held:
+            faults.append(f"the requester paid {gone}, not {earned} beside {held} in escrow")
         if _most_at_once(seen) > 1:
             faults.append(f"{_most_at_once(seen)} containers ran at once on one core")
         return faults + self._left_behind()
 
     def _job_faults(self, job: JobRow, code: int, seen: list[Seen]) -> list[str]:
         """Hold one job against what it did."""
-        if self._is_poison(job.job_id):
-            return [] if job.reason is Reason.NODE_FAULT and not job.provider_amount else [
-                f"should be in quarantine, is {job.reason}: {job.detail}"
-            ]  # fmt: skip
+        if state := self._poisoned_in(job.job_id):
+            return self._quarantine_faults(job, state)
         starts = [each for each in seen if each.action == "start"]
         ends = [each.exit_code for each in seen if each.action == "die"]
         expected = Reason.FAILED if code else Reason.SUCCEEDED
@@ -273,17 +278,39 @@ class Case:
             f"{what}: {is_!r}, not {must!r}" for what, (is_, must) in facts.items() if is_ != must
         ]
 
-    def _is_poison(self, job_id: str) -> bool:
-        """Whether two deaths found the job in the same state, in which a worker answers for it."""
-        held = [hit[job_id] for hit in self._hit if job_id in hit]
-        return any(
-            first == second and first in _BREAKS for first, second in itertools.pairwise(held)
-        )
+    def _poisoned_in(self, job_id: str) -> str:
+        """Return the state in which two deaths in a row found a job; empty if none."""
+        held = [hit.get(job_id, "") for hit in self._hit]
+        twice = [one for one, two in itertools.pairwise(held) if one == two and one in _HELD]
+        return twice[0] if twice else ""
+
+    def _quarantine_faults(self, job: JobRow, state: str) -> list[str]:
+        """Hold a job against what quarantine makes of it: nobody pays, and its story says why.
+
+        What the Oracle never heard of, or will never hear the report of, it ends by itself.
+        """
+        with JournalReader(self._where.journal) as journal:
+            row = journal.job(job.job_id)
+            story = [event.detail for event in journal.events(job.job_id)]
+        given_up = state in _GIVEN_UP
+        facts = {
+            "state here": (row.state, State.LOST if given_up else State.SETTLED),
+            "reason": (job.reason, None if given_up else Reason.NODE_FAULT),
+            "paid": (job.provider_amount or 0, 0),
+            "in its story": (any(QUARANTINED in each for each in story), True),
+        }
+        return [
+            f"{what}: {is_!r}, not {must!r}" for what, (is_, must) in facts.items() if is_ != must
+        ]
 
     def _left_behind(self) -> list[str]:
         with JournalReader(self._where.journal) as journal:
             open_jobs = [f"{row.job_id[:8]} {row.state.value}" for row in journal.open_jobs()]
-            lost = [row.job_id[:8] for row in journal.jobs() if row.state is State.LOST]
+            lost = [
+                row.job_id[:8]
+                for row in journal.jobs()
+                if row.state is State.LOST and not self._poisoned_in(row.job_id)
+            ]
             waiting = journal.outbox_waiting()
         filters = {"label": f"{LABEL_NODE}={self._us.node_id}"}
         containers = self._house.engine.api.containers(all=True, filters=filters)
@@ -335,7 +362,10 @@ class Case:
 
 
 _PAUSE = threading.Event()  # never set
-_BREAKS = frozenset({"accepted", "created", "starting", "running"})
+_GIVEN_UP = frozenset({"admitted", "exited"})
+"""States in which quarantine sends the Oracle no report."""
+_HELD = _GIVEN_UP | {"accepted", "created", "starting", "running"}
+"""States in which the death of a worker is held against a job."""
 
 
 def onboard(where: Paths, house: House, wallet: str, url: str = "") -> Identity:

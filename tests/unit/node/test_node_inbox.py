@@ -57,7 +57,9 @@ class Refusals:
 class InlinePool(Pool):
     """Runs each task at once, in the caller's thread."""
 
-    def submit(self, _task: object, work: Callable[[], object]) -> bool:
+    def submit(
+        self, _task: object, work: Callable[[], object], _limit_s: float | None = None
+    ) -> bool:
         work()
         return True
 
