@@ -17,20 +17,22 @@ from nunet_dms.node.engine.types import EngineEvent, History
 EVENTS_MAX = 10_000
 """Events read at most."""
 ACTION_MAX = 100
+ALL_OF_THE_PAST = "0"
+"""An `until` of time zero, which lies in the past (so the engine does not wait for more) and bounds
+nothing (moby, daemon/events: a bound of zero is none); so seen on Docker 20.10."""
 
 
-def read_history(
-    client: docker.DockerClient, container: str, since_ms: int, now_s: float
-) -> History:
-    """Return what happened to a container; `now_s` is the wall clock, where the reading stops.
+def read_history(client: docker.DockerClient, container: str, since_ms: int) -> History:
+    """Return what happened to a container.
 
     Everything that the engine has is asked for, and chosen here: the oldest of it tells whether its
-    memory reaches back to `since_ms`, and a wall clock that was set back hides nothing.
+    memory reaches back to `since_ms`. Our clock has no say in where the reading ends: one that was
+    set back would hide the end of a job, one that is ahead would wait.
     """
     found: list[EngineEvent] = []
     oldest_ms: int | None = None
     api: Any = client.api  # the SDK's types know whole seconds only, the daemon more
-    stream = api.events(since="0", until=f"{now_s:.9f}", decode=True)
+    stream = api.events(since="0", until=ALL_OF_THE_PAST, decode=True)
     with contextlib.closing(stream):
         for count, line in enumerate(stream):
             if count >= EVENTS_MAX:

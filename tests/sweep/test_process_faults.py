@@ -16,7 +16,7 @@ import pytest
 from nunet_dms.errors import ExitCode
 from nunet_dms.node.lock import WorkerLock, holder
 from nunet_dms.protocol.report import Reason
-from tests.faults.place import Place, counted, wait_until
+from tests.sweep.place import Place, counted, wait_until
 from tests.sweep.house import House
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
