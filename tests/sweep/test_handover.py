@@ -17,8 +17,8 @@ import pytest
 
 from nunet_dms.node.lock import holder
 from nunet_dms.protocol.report import Reason
-from tests.sweep.place import Place, counted, wait_until
 from tests.sweep.house import ROOT, House
+from tests.sweep.place import Place, counted, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 

@@ -16,8 +16,8 @@ import pytest
 from nunet_dms.errors import ExitCode
 from nunet_dms.node.lock import WorkerLock, holder
 from nunet_dms.protocol.report import Reason
-from tests.sweep.place import Place, counted, wait_until
 from tests.sweep.house import House
+from tests.sweep.place import Place, counted, wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
 
@@ -25,8 +25,20 @@ WORKERS = 20
 ENDS_S = 120
 """For twenty starts of Python on two busy cores."""
 NS_LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
-PID_TRIES = 200
-"""Another process may start just between our two steps."""
+CLAIM = """
+import os, signal, sys
+pid, file = int(sys.argv[1]), os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY)
+for _ in range(5000):  # another process may start just between the two steps
+    os.pwrite(file, b"%d" % (pid - 1), 0)
+    child = os.posix_spawn("/bin/sleep", ["sleep", "1000"], os.environ)
+    if child == pid:
+        print("claimed", flush=True)
+        os.waitpid(child, 0)
+        break
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+"""Become the parent of a process with a chosen number."""
 DAYS_3 = 3 * 86_400
 PROGRAM = str(Path(sys.prefix, "bin", "nunet-dms"))
 
@@ -84,16 +96,15 @@ def test_a_stranger_with_the_number_of_a_dead_worker_is_no_worker(place: Place) 
     pid = int(str(place.facts("worker", "start")["pid"]))
     os.kill(pid, signal.SIGKILL)
     wait_until("a free lock", lambda: holder(place.where.lock_file) is None)
-    with _stranger(pid) as stranger:
+    with _stranger(pid):
         assert place.where.lock_file.read_text() == f"{pid}\n"
         said = place.nunet("status", "--check")
         assert (said.returncode, said.stdout) == (4, "the worker is not running\n")
         assert place.nunet("worker", "stop").stdout == "the worker is not running\n"
-        assert stranger.poll() is None
         again = place.facts("worker", "start")
         assert (again["already_running"], again["pid"] != pid) == (False, True)
         place.nunet("worker", "stop")
-        assert stranger.poll() is None
+        assert _program(pid) == "sleep"
 
 
 @pytest.mark.parametrize(("off_s", "code"), [(DAYS_3, "expired"), (-DAYS_3, "not_yet_valid")])
@@ -117,6 +128,10 @@ def test_a_worker_whose_clock_is_days_off_keeps_its_job_and_takes_no_other(
         assert place.starts(other) == 0
 
 
+def _program(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 def _ended(started: list[subprocess.Popen[bytes]]) -> int:
     return sum(each.poll() is not None for each in started)
 
@@ -130,24 +145,23 @@ def _tree(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 @contextmanager
-def _stranger(pid: int) -> Iterator[subprocess.Popen[bytes]]:
+def _stranger(pid: int) -> Iterator[None]:
     """Run a process that has just this number."""
     if not os.access(NS_LAST_PID, os.W_OK):
         pytest.skip("only root may choose the next process id")
-    for _ in range(PID_TRIES):
-        NS_LAST_PID.write_text(str(pid - 1))
-        found = subprocess.Popen(["sleep", "1000"])
-        if found.pid == pid:
-            break
-        found.kill()
-        found.wait()
-    else:
-        pytest.fail(f"no process got the number {pid} in {PID_TRIES} tries")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", CLAIM, str(pid)], stdout=subprocess.PIPE, text=True
+    )
     try:
-        yield found
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "claimed\n"
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGTERM)  # fails if somebody has ended it
     finally:
-        found.kill()
-        found.wait()
+        parent.kill()
+        parent.communicate()
 
 
 @contextmanager
