@@ -291,7 +291,7 @@ class Case:
         """
         with JournalReader(self._where.journal) as journal:
             row = journal.job(job.job_id)
-            story = [event.detail for event in journal.events(job.job_id)]
+            story = [row.detail, *(event.detail for event in journal.events(job.job_id))]
         given_up = state in _GIVEN_UP
         facts = {
             "state here": (row.state, State.LOST if given_up else State.SETTLED),
