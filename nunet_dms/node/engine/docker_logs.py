@@ -218,6 +218,8 @@ def _after_gap(log: ContainerLog, place: Place) -> Iterator[StreamRecord]:
             continue
         yield replace(record, after_gap=True) if is_first else record
         is_first = False
+    if is_first:  # nothing is left, as of a container that somebody removed
+        yield StreamRecord(place.until_ns, b"", after_gap=True)
 
 
 def _wider(tail: int) -> int:
