@@ -156,11 +156,14 @@ class Runner:
         if full is not None:
             raise full
 
-    def drain(self) -> None:
-        """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun."""
+    def drain(self, hurried: Callable[[], bool]) -> None:
+        """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun.
+
+        Once `hurried` says so, nothing more is waited for: the next worker saves them again.
+        """
         deps = self._deps
         ends_s = deps.clock.monotonic_s() + DRAIN_CHECKPOINT_S
-        while self._saves_any() and deps.clock.monotonic_s() < ends_s:
+        while not hurried() and self._saves_any() and deps.clock.monotonic_s() < ends_s:
             deps.pool.wake.wait(DRAIN_LOOK_S)
             for outcome in deps.pool.collect():
                 if outcome.task.what in self.checkpoints.handle:  # the rest is asked for again

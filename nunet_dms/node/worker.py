@@ -133,10 +133,13 @@ class Worker:
             survives(partial(self._breaker.look, self._runner.rows(), now_s))
         survives(partial(self._show, self._recovered and self._health.oracle != NOT_YET))
 
-    def drain(self) -> None:
-        """Stop taking work and let go: containers run on and are adopted at the next start."""
+    def drain(self, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Stop taking work and let go: containers run on and are adopted at the next start.
+
+        `hurried` is asked now and then whether even the last checkpoints are not to be waited for.
+        """
         self._storage.survives(partial(self._show, False))
-        self._storage.survives(self._runner.drain)
+        self._storage.survives(partial(self._runner.drain, hurried))
         self._deps.journal.close()
         log.info("worker_drained jobs=%d", len(self._runner.rows()))
 

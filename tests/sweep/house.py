@@ -168,12 +168,19 @@ def open_house(folder: Path, engine: docker.DockerClient) -> Iterator[House]:
     with ExitStack() as stack:
         world = stack.enter_context(living_oracle(folder / "oracle"))
         image_id = busybox_image(engine)
-        stack.callback(engine.images.remove, image_id, force=True)
+        stack.callback(_remove_image, engine, image_id)
         forge = Forge()
         stack.callback(forge.close)
         witness = Witness(engine)
         stack.callback(witness.close)
         yield House(folder, world, forge, witness, f"{REPOSITORY}@{image_id}", engine)
+
+
+def _remove_image(engine: docker.DockerClient, image_id: str) -> None:
+    """Remove the image, with the containers that a failed test has left of it."""
+    for each in engine.api.containers(all=True, filters={"ancestor": image_id}):
+        engine.api.remove_container(each["Id"], v=True, force=True)
+    engine.images.remove(image_id, force=True)
 
 
 def busybox_image(engine: docker.DockerClient) -> str:

@@ -19,7 +19,7 @@ from nunet_dms.oracle import jobs as oracle_jobs
 from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.paths import resolve
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.job import JobSpec, Manifest, Resources
+from nunet_dms.protocol.job import Checkpoint, JobSpec, Manifest, Resources
 from nunet_dms.protocol.submission import JobState
 from tests.contract.oracle.oracle_world import NETWORK_ID, Requester, tokens_at
 from tests.sweep.armed_worker import Arms
@@ -40,6 +40,7 @@ echo end >>story
 """A job that counts aloud."""
 COUNT_ON = """
 n=0
+[ ! -d /nunet/saved ] || echo something >/nunet/saved/something
 while [ ! -e stop ]; do n=$((n + 1)); echo "line $n"; usleep {every}; done
 echo $n >total
 """
@@ -105,9 +106,9 @@ class Place:
         """Pay for a job that counts aloud, as soon as the node can take one; returns its id."""
         return self._order(COUNT.format(lines=lines, every=every_ms * 1000), time_limit_s)
 
-    def order_endless(self, every_ms: int = 10) -> str:
+    def order_endless(self, every_ms: int = 10, checkpoint: Checkpoint | None = None) -> str:
         """Pay for a job that counts aloud until `let_end`; returns its id."""
-        return self._order(COUNT_ON.format(every=every_ms * 1000), 600)
+        return self._order(COUNT_ON.format(every=every_ms * 1000), 600, checkpoint)
 
     def let_end(self, job_id: str) -> None:
         """Let such a job come to its end."""
@@ -126,12 +127,13 @@ class Place:
             file.seek(0)
             return int(file.read())
 
-    def _order(self, script: str, time_limit_s: int) -> str:
+    def _order(self, script: str, time_limit_s: int, checkpoint: Checkpoint | None = None) -> str:
         spec = JobSpec(
             image=self.house.image,
             command=("sh", "-c", script),
             resources=Resources(cpu_mhz=CORE_MHZ, ram_mb=32, disk_mb=4),
             time_limit_s=time_limit_s,
+            checkpoint=checkpoint,
         )
 
         def submitted() -> str:
