@@ -18,11 +18,12 @@ SKIPPED = '<testcase classname="tests.e2e.test_d" name="d"><skipped/></testcase>
 @pytest.mark.parametrize(
     ("cases", "expected"),
     [
-        ([UNIT, DOCKER, E2E], []),
-        ([UNIT, DOCKER], ["no test of tests/e2e ran"]),
-        ([UNIT], ["no test of tests/docker ran", "no test of tests/e2e ran"]),
-        ([DOCKER, E2E, SKIPPED], ["tests/e2e skipped: d"]),
-        ([DOCKER, E2E.replace("tests.e2e", "tests.e2e_old")], ["no test of tests/e2e ran"]),
+        ([UNIT, DOCKER, E2E, SWEEP], []),
+        ([UNIT, DOCKER, SWEEP], ["no test of tests/e2e ran"]),
+        ([UNIT, SWEEP], ["no test of tests/docker ran", "no test of tests/e2e ran"]),
+        ([DOCKER, E2E], ["no test of tests/sweep ran"]),
+        ([DOCKER, E2E, SWEEP, SKIPPED], ["tests/e2e skipped: d"]),
+        ([DOCKER, SWEEP, E2E.replace("tests.e2e", "tests.e2e_old")], ["no test of tests/e2e ran"]),
     ],
 )
 def test_every_engine_room_must_have_run(
@@ -34,7 +35,6 @@ def test_every_engine_room_must_have_run(
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     report = tmp_path / "junit.xml"
-    inside = "".join((*cases, SWEEP))
-    report.write_text(f"<testsuites><testsuite>{inside}</testsuite></testsuites>")
+    report.write_text(f"<testsuites><testsuite>{''.join(cases)}</testsuite></testsuites>")
 
     assert module.problems(report) == expected
