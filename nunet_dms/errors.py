@@ -13,6 +13,7 @@
     |   |-- MalformedError           7  bytes or JSON that break their format
     |   `-- RefusedError             7  the Oracle said no; do not retry
     |-- CapacityError                8  requested and available are both named
+    |-- AlreadyRunningError          9  another worker holds the lock (node/lock.py)
     `-- InvalidTransitionError       1  our bug, caught only at the top of a job
 
 Messages read "cannot X: why", then what to do. A job's failure is data and never an error here.
@@ -35,6 +36,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 6
     REFUSED = 7
     NO_CAPACITY = 8
+    ALREADY_RUNNING = 9
 
 
 class NunetError(Exception):

@@ -40,6 +40,15 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     sync_folder(path.parent)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what `write_whole` left under temporary names when its process died within it.
+
+    Only for a folder that one process writes to: another's may be under way.
+    """
+    for path in folder.glob(".*.????????") if folder.is_dir() else ():
+        path.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a new or renamed entry of a folder outlive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

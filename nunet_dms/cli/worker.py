@@ -61,6 +61,22 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarted:
+    """The facts of `nunet worker restart --json`, schema nunet.worker.restart/1."""
+
+    former_pid: int | None
+    """None if no worker was running."""
+    pid: int
+    version: str
+    """Of the new worker: another one than before where the package was upgraded."""
+    jobs: int
+    """Jobs in hand that it has taken up."""
+    oracle_state: str
+    engine_state: str
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetAside:
     """The facts of `nunet worker set-aside --json`, schema nunet.worker.set_aside/1."""
 
@@ -93,6 +109,37 @@ def stop(
         if stopped.jobs_running:
             lines += (f"{stopped.jobs_running} {KEEP_RUNNING}",)
     render.show(render.Shown("nunet.worker.stop/1", stopped, lines), as_json)
+
+
+@app.command()
+def restart(
+    timeout_s: float = typer.Option(STOP_WAIT_S, "--timeout", min=0, help="Seconds to wait."),
+    as_json: bool = typer.Option(False, "--json", help="One line of JSON."),
+) -> None:
+    """Replace the worker by a new one, as after an upgrade; jobs run on and are taken up.
+
+    Returns when the new worker has the lock, has looked after its containers, and has asked the
+    Oracle. Example: nunet worker restart
+    """
+    where = paths.resolve()
+    config.load(where.config_file)  # what could not start again is not stopped
+    find_program()
+    stopped = stop_worker(where, timeout_s)
+    started = start_worker(where)
+    seen = look(where)
+    facts = Restarted(
+        former_pid=stopped.pid,
+        pid=started.pid,
+        version=seen.row.version if seen.row else "",
+        jobs=seen.running + seen.coming,
+        oracle_state=started.oracle_state,
+        engine_state=started.engine_state,
+        log=started.log,
+    )
+    lines = started_lines(started)
+    if facts.jobs:
+        lines += (f"{facts.jobs} jobs in hand were taken up",)
+    render.show(render.Shown("nunet.worker.restart/1", facts, lines), as_json)
 
 
 @app.command()

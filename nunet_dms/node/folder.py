@@ -158,11 +158,12 @@ class JobFolder:
         shutil.rmtree(self.spool, ignore_errors=True)
 
     def clean(self) -> None:
-        """Remove inputs, outputs and their manifest, and the checkpoint; the log stays."""
-        for folder in (self.inputs, self.outputs, self.checkpoint, self.spool):
-            shutil.rmtree(folder, ignore_errors=True)
-        for name in ("part", "results.json", "deadline", "log.index"):
-            (self.path / name).unlink(missing_ok=True)
+        """Remove everything but the log, half-written files of a worker that died included."""
+        for found in self.path.iterdir() if self.path.is_dir() else ():
+            if found.is_dir() and not found.is_symlink():
+                shutil.rmtree(found, ignore_errors=True)
+            elif found != self.log:
+                found.unlink(missing_ok=True)
 
 
 def _owner(user: str) -> tuple[int, int] | None:

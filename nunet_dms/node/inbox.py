@@ -29,7 +29,7 @@ from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement, Voi
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.report import Reason, Verdict
 from nunet_dms.protocol.signing import Sealed
-from nunet_dms.wholefile import write_whole
+from nunet_dms.wholefile import remove_unfinished, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ class InboxHandler:
 
     def resume(self) -> None:
         """Take up every open job of the journal again."""
+        remove_unfinished(self._receipts)
         count_deaths(self._deps.journal)
         for row in self._deps.journal.open_jobs():
             offer = strict.decode(Offer, self._deps.journal.offer(row.job_id))

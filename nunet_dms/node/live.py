@@ -44,6 +44,7 @@ class Live:
     ships: bool = True
     sample_at_s: float = 0.0
     cleaned: bool = field(default=False)
+    lease_lost: bool = False
 
 
 def phase_of(live: Live) -> Phase:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from nunet_dms.errors import ConfigError, NunetError
+from nunet_dms.errors import ConfigError, ExitCode, NunetError
 
 TRIES = 5
 TRY_EVERY_S = 0.05
@@ -19,6 +19,8 @@ PID_MAX_CHARS = 32
 
 class AlreadyRunningError(NunetError):
     """Another worker holds the lock."""
+
+    exit_code = ExitCode.ALREADY_RUNNING
 
 
 class WorkerLock:

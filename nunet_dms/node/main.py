@@ -120,7 +120,7 @@ class Life:
             self._listen(pool)
             log.info("worker_started version=%s pid=%d", __version__, os.getpid())
             turn(worker, pool, self.settings, self.stopping)
-            worker.drain()
+            worker.drain(lambda: len(self.stopping) > 1)  # a second signal is a wish for haste
         except JournalUnusableError:
             raise
         except JournalError as error:

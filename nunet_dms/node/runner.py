@@ -40,6 +40,7 @@ from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
 
+LEASE_LOST = "the Oracle gave the job up: it had not heard of this node for too long"
 _RUNNING = frozenset({State.RUNNING})
 _ASKED_IN: dict[str, frozenset[State]] = {
     "accept": frozenset({State.ADMITTED}),
@@ -121,6 +122,16 @@ class Runner:
         if live is not None:
             ask_stop(self._deps, live, reason)
 
+    def lose(self, job_id: str) -> None:
+        """Stop a job that the Oracle gave up, and say so in its story, once."""
+        live = self._live.get(job_id)
+        if live is None or live.lease_lost:
+            return
+        live.lease_lost = True
+        log.warning("lease_lost job=%s", job_id)
+        self._deps.journal.note(job_id, "lease_lost", LEASE_LOST)
+        ask_stop(self._deps, live, Reason.NODE_FAULT)
+
     def replace(self, row: JobRow) -> None:
         """Take note of a move that was made elsewhere (settlement)."""
         if row.job_id in self._live:
@@ -145,11 +156,14 @@ class Runner:
         if full is not None:
             raise full
 
-    def drain(self) -> None:
-        """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun."""
+    def drain(self, hurried: Callable[[], bool]) -> None:
+        """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun.
+
+        Once `hurried` says so, nothing more is waited for: the next worker saves them again.
+        """
         deps = self._deps
         ends_s = deps.clock.monotonic_s() + DRAIN_CHECKPOINT_S
-        while self._saves_any() and deps.clock.monotonic_s() < ends_s:
+        while not hurried() and self._saves_any() and deps.clock.monotonic_s() < ends_s:
             deps.pool.wake.wait(DRAIN_LOOK_S)
             for outcome in deps.pool.collect():
                 if outcome.task.what in self.checkpoints.handle:  # the rest is asked for again

@@ -138,10 +138,13 @@ class Worker:
                 self._task("housekeeping", work)
         survives(partial(self._show, self._recovered and self._health.oracle != NOT_YET))
 
-    def drain(self) -> None:
-        """Stop taking work and let go: containers run on and are adopted at the next start."""
+    def drain(self, hurried: Callable[[], bool] = lambda: False) -> None:
+        """Stop taking work and let go: containers run on and are adopted at the next start.
+
+        `hurried` is asked now and then whether even the last checkpoints are not to be waited for.
+        """
         self._storage.survives(partial(self._show, False))
-        self._storage.survives(self._runner.drain)
+        self._storage.survives(partial(self._runner.drain, hurried))
         self._deps.journal.close()
         log.info("worker_drained jobs=%d", len(self._runner.rows()))
 
@@ -245,8 +248,7 @@ class Worker:
         self._health.oracle = OK
         if isinstance(value, HeartbeatReply):
             for job_id in value.lost:
-                log.warning("lease_lost job=%s", job_id)
-                self._runner.stop(job_id, Reason.NODE_FAULT)
+                self._runner.lose(job_id)
             self._unsettled.take(value)
             if value.missed != self._missed:
                 rows = (MissedRow(each.reason, each.count, each.would_pay) for each in value.missed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -230,7 +229,7 @@ class DockerEngine:
     @_engine_call
     def history(self, name: str, since_ms: int) -> History:
         """Read the daemon's events up to now."""
-        return read_history(self._docker, name, since_ms, time.time())
+        return read_history(self._docker, name, since_ms)
 
     @_engine_call
     def remove(self, name: str) -> None:

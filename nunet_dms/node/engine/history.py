@@ -18,23 +18,25 @@ from nunet_dms.node.engine.types import EngineEvent, History
 EVENTS_MAX = 10_000
 """Events read at most."""
 ACTION_MAX = 100
+ALL_OF_THE_PAST = "0"
+"""An `until` of time zero, which lies in the past (so the engine does not wait for more) and bounds
+nothing (moby, daemon/events: a bound of zero is none); so seen on Docker 20.10."""
 TIMEOUT_S = 30
 """Of a silence; what it asks for is all there."""
 
 
-def read_history(
-    client: docker.DockerClient, container: str, since_ms: int, now_s: float
-) -> History:
-    """Return what happened to a container; `now_s` is the wall clock, where the reading stops.
+def read_history(client: docker.DockerClient, container: str, since_ms: int) -> History:
+    """Return what happened to a container.
 
     Everything that the engine has is asked for, and chosen here: the oldest of it tells whether its
-    memory reaches back to `since_ms`, and a wall clock that was set back hides nothing.
+    memory reaches back to `since_ms`. Our clock has no say in where the reading ends: one that was
+    set back would hide the end of a job, one that is ahead would wait.
     """
     found: list[EngineEvent] = []
     oldest_ms: int | None = None
     api: Any = client.api
     # Not the SDK's own `events`: it takes an answer that breaks off for a whole one.
-    asked = {"since": "0", "until": f"{now_s:.9f}"}
+    asked = {"since": "0", "until": ALL_OF_THE_PAST}
     with api.get(api._url("/events"), params=asked, stream=True, timeout=TIMEOUT_S) as answer:
         answer.raise_for_status()
         for text in itertools.islice(filter(None, answer.iter_lines()), EVENTS_MAX):

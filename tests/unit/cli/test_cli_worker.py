@@ -84,6 +84,39 @@ def test_start_returns_when_the_worker_is_ready_and_stop_when_it_is_gone(
     assert nunet("worker", "stop") == Said(0, "the worker is not running\n", "")
 
 
+def test_restart_returns_when_another_worker_is_ready(
+    program: Callable[[str], None], nunet: Nunet, onboarded: Paths
+) -> None:
+    program(stand_in())
+    nunet("worker", "start")
+    former = holder(onboarded.lock_file)
+    facts = json.loads(nunet("worker", "restart", "--json").out)
+    assert (facts["schema"], facts["former_pid"]) == ("nunet.worker.restart/1", former)
+    assert facts["pid"] == holder(onboarded.lock_file)
+    assert facts["pid"] != former
+    assert (facts["version"], facts["jobs"], facts["engine_state"]) == ("0", 0, "down")
+
+
+def test_restart_starts_a_worker_where_none_runs(
+    program: Callable[[str], None], nunet: Nunet, onboarded: Paths
+) -> None:
+    program(stand_in())
+    said = nunet("worker", "restart")
+    assert said.out.startswith(f"worker started (process {holder(onboarded.lock_file)})")
+
+
+def test_what_could_not_start_again_is_not_stopped(
+    program: Callable[[str], None], nunet: Nunet, onboarded: Paths
+) -> None:
+    program(stand_in())
+    nunet("worker", "start")
+    former = holder(onboarded.lock_file)
+    onboarded.config_file.write_text("[capacity]\n")
+    said = nunet("worker", "restart")
+    assert (said.code, said.out) == (2, "")
+    assert holder(onboarded.lock_file) == former
+
+
 def test_the_worker_is_detached_from_the_terminal(
     program: Callable[[str], None], nunet: Nunet, onboarded: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,5 +162,6 @@ def test_many_empty_files_count_as_disk(folder: JobFolder) -> None:
 def test_cleaning_leaves_the_log_alone(folder: JobFolder) -> None:
     folder.log.write_bytes(b"said")
     (folder.outputs / "a").write_bytes(b"a")
+    (folder.path / ".results.json.0a1b2c3d").write_bytes(b"half of it")
     folder.clean()
     assert [path.name for path in folder.path.iterdir()] == ["log"]
