@@ -19,7 +19,7 @@ from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, JobRow
 from nunet_dms.node.runner import Runner
-from nunet_dms.node.states import State
+from nunet_dms.node.states import HAS_CONTAINER, State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX, OracleInfo
 from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement, Voided
@@ -34,6 +34,8 @@ POLL_WAIT_S = 25
 """Of one long poll: well under what proxies cut off."""
 DECLINED_S = 600.0
 """How long a settlement that we refuse to sign is not asked for again."""
+EARLY_S = 10.0
+"""How long news of a job's end waits until the Oracle's answer to our report is known here."""
 _MAY_BE_VOID = frozenset({State.REPORTED, State.SIGNED, State.SETTLED})
 """Jobs that were to be paid, or were until the chain took it back."""
 
@@ -92,7 +94,8 @@ class InboxHandler:
         for settlement in inbox.settlements:
             self._take_settlement(settlement)
         for job_id in inbox.receipts:
-            self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+            if not self._is_early(Task(job_id, "receipt"), self._deps.journal.find(job_id)):
+                self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
         for void in inbox.voided:
             self._take_void(void)
 
@@ -166,6 +169,8 @@ class InboxHandler:
             return
         job_id = settlement.job_id
         row = self._deps.journal.find(job_id)
+        if self._is_early(Task(job_id, "cosign"), row):
+            return
         try:
             payout = sign_settlement(settlement, self.oracle.ticket_key, self._deps.identity, row)
         except VerificationError as error:
@@ -185,10 +190,23 @@ class InboxHandler:
     def _take_void(self, void: Voided) -> None:
         """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
         row = self._deps.journal.find(void.job_id)
+        if self._is_early(Task(void.job_id, "ack"), row):
+            return
         if row is not None and row.state in _MAY_BE_VOID:
             log.error("job_void job=%s why=%s", void.job_id, void.why)
             self._runner.replace(self._deps.journal.move(row, State.LOST, void.why))
         self._task(void.job_id, "ack", lambda: self._deps.oracle.ack_receipt(void.job_id))
+
+    def _is_early(self, task: Task, row: JobRow | None) -> bool:
+        """Whether the Oracle has closed a job of which we still have to learn that; it comes again.
+
+        Its answer to our report may have been lost: were its end acknowledged now, the report's
+        next answer would leave a job that waits for news which never come again.
+        """
+        if row is None or row.state not in HAS_CONTAINER:
+            return False
+        self._muted[task] = self._deps.clock.monotonic_s() + EARLY_S
+        return True
 
     def _note_once(self, job_id: str, what: str, why: str) -> None:
         """Put it into the job's story, once however often it comes: `nunet earnings` tells it."""
