@@ -45,6 +45,8 @@ class Plan:
     """Longest delay of a call, or of the start of a task."""
     step_s: float
     """Longest pause between two turns of the worker."""
+    lag_s: float
+    """Longest time from some news to the turn that looks at it."""
     calm_s: float
     """When everything stops going wrong."""
     nemeses: tuple[tuple[float, str], ...]
@@ -56,7 +58,7 @@ def draw_plan(chance: random.Random) -> Plan:
     def rate(share: float, *rates: float) -> float:
         return chance.choice(rates) if chance.random() < share else 0.0
 
-    calm_s = chance.choice((60.0, 200.0, 600.0, 1500.0))
+    calm_s = chance.choice((40.0, 40.0, 120.0, 120.0, 400.0))
     kinds = chance.sample(NEMESES, chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
         (chance.uniform(0, calm_s) * chance.random(), kind)
@@ -64,8 +66,8 @@ def draw_plan(chance: random.Random) -> Plan:
         for _ in range(chance.choice((1, 1, 2, 4)))
     ]
     return Plan(
-        crash_rate=rate(0.5, 0.01, 0.03, 0.1),
-        crashes_max=chance.choice((1, 2, 6)),
+        crash_rate=rate(0.45, 0.01, 0.03, 0.1),
+        crashes_max=chance.choice((1, 1, 2, 5)),
         request_lost=rate(0.4, 0.05, 0.2),
         answer_lost=rate(0.4, 0.05, 0.2),
         delivered_twice=rate(0.3, 0.2),
@@ -74,7 +76,8 @@ def draw_plan(chance: random.Random) -> Plan:
         engine_fails_after=rate(0.3, 0.03, 0.15),
         engine_hangs=rate(0.1, 0.02),
         latency_s=chance.choice((0.0, 0.0, 0.05, 1.0, 8.0)),
-        step_s=chance.choice((2.0, 5.0, 20.0, 40.0)),
+        step_s=chance.choice((calm_s / 20, calm_s / 8)),
+        lag_s=chance.choice((0.2, 1.0, 4.0)),
         calm_s=calm_s,
         nemeses=tuple(sorted(nemeses)),
     )
@@ -139,7 +142,7 @@ class Faults:
         check_here()
         if not is_oracle and self.draws(plan.engine_hangs) and self._world.time.in_task:
             self._fail(f"{what} hangs", "engine")
-            self._world.time.sleep(self._chance.choice((50.0, 300.0)))
+            self._world.time.sleep(self._chance.choice((50.0, 100.0)))
             check_here()
         if self.draws(plan.request_lost if is_oracle else plan.engine_fails_before):
             self._fail(f"{what} fails before", "network" if is_oracle else "engine")

@@ -14,11 +14,11 @@ from functools import cache, lru_cache
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import VerificationError
-from nunet_dms.node import admission, inbox, payout
+from nunet_dms.node import admission, inbox, introduction, payout
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.payout import Payout
 from nunet_dms.node.rows import JobRow
-from nunet_dms.protocol import strict
+from nunet_dms.protocol import keys, strict
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.job import JobSpec, Resources
 from nunet_dms.protocol.keys import SigningKey
@@ -31,10 +31,12 @@ from nunet_dms.protocol.ticket import Ticket, seal_ticket
 START_S = 1_800_000_000
 """Unix time at which every history begins."""
 CORE_MHZ = 1000
-TICKETS_EVERY_S = 30
+TICKETS_EVERY_S = 10
 """Tickets are signed at multiples of this, so that few are needed."""
-OFFER_LIFE_S = 600
-"""Of a ticket, as nunet_dms.oracle.offering has it."""
+OFFER_LIFE_S = 200
+"""Of a ticket; a third of what the Oracle gives, so that histories are shorter."""
+LEASE_S = 100
+"""Of a running job, for the same reason; the worker never asks how long it is."""
 DISK_MB = 1
 
 REQUESTER, ESCROW, SETTLEMENT, WALLET = (
@@ -151,12 +153,35 @@ def _verdict(sealed: Sealed, ticket_key: str) -> Verdict:
 
 
 
-remembered = lru_cache(maxsize=None)
+remembered = lru_cache(maxsize=4096)
+
+
+def _digest_once(kind: type[JobRequest] | type[JobSpec]) -> property:
+    """Return the property `digest` of a kind, worked out once for each value."""
+    plain = kind.digest.fget
+    known: dict[int, tuple[object, str]] = {}
+
+    def digest(value: JobRequest | JobSpec) -> str:
+        if id(value) not in known:
+            if len(known) > 4096:
+                known.clear()
+            known[id(value)] = (value, plain(value))
+        return known[id(value)][1]
+
+    return property(digest)
+
+
 CHANGES: tuple[tuple[object, str, object], ...] = (
     (inbox, "sign_settlement", sign_settlement),
     (inbox, "open_receipt", open_receipt),
     (inbox, "read_offer", remembered(admission.read_offer)),
     (admission, "read_offer", remembered(admission.read_offer)),
     (admission, "escrow_terms", remembered(admission.escrow_terms)),
+    (strict, "decode", remembered(strict.decode)),
+    (JobRequest, "digest", _digest_once(JobRequest)),
+    (JobSpec, "digest", _digest_once(JobSpec)),
+    (introduction, "read_platform", remembered(introduction.read_platform)),
+    (keys, "NaclKey", remembered(keys.NaclKey)),
+    (keys, "VerifyKey", remembered(keys.VerifyKey)),
 )
 """What the simulation gives other values: module, name, value."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from nunet_dms.errors import OracleUnreachableError, RefusedError
-from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.oracle.verdicts import ran_ms_of, reason_of
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done, OracleInfo
@@ -32,12 +31,15 @@ from nunet_dms.protocol.node import (
 )
 from nunet_dms.protocol.report import Reason, Report, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
-from tests.simulation.papers import INFO, NODE, START_S, Paper, settlement_of
+from tests.simulation.papers import INFO, LEASE_S, NODE, START_S, Paper, settlement_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 T = TypeVar("T")
+
+REQUESTER_SIGNS_S = 200.0
+"""A settlement that its node does not sign is signed by the requester after so long."""
 
 
 @dataclass
@@ -374,6 +376,7 @@ class StandInOracle:
 
         def settle() -> None:
             job.settlement, job.state = settlement_of(job.paper, verdict), "settling"
+            self._world.after(REQUESTER_SIGNS_S, lambda: self._cosign(job.job_id))
             self._news.give()
 
         self._world.after(self._world.draw(0, 5), settle)

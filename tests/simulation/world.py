@@ -14,29 +14,28 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from greenlet import GreenletExit
 
-from nunet_dms.config import AvailabilityConfig, CapacityConfig, Config, WalletConfig
-from nunet_dms.node.availability import Availability, Surroundings
+from nunet_dms.config import CapacityConfig, Config, WalletConfig
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.cancel import ask_to_cancel
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.lookout import Lookout, Looks
 from nunet_dms.node.pool import Pool
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.worker import Worker
 from tests.simulation import checks
 from tests.simulation.faults import Faults, JournalConnection, draw_plan
-from tests.simulation.papers import CORE_MHZ, START_S, US, paper_of
+from tests.simulation.looking import Looking
+from tests.simulation.papers import CORE_MHZ, LEASE_S, START_S, US, paper_of
 from tests.simulation.scenario import draw_orders
 from tests.simulation.stand_in_engine import Container, Program, StandInEngine
 from tests.simulation.stand_in_oracle import OracleJob, StandInOracle
 from tests.simulation.virtual import Crash, Signal, VirtualTime
-from tests.unit.machine_world import fingerprint
 
 if TYPE_CHECKING:
+    from nunet_dms.node.lookout import Lookout
     from nunet_dms.node.oracle_client import OracleClient
 
 T = TypeVar("T")
@@ -46,7 +45,6 @@ CONFIG = Config(wallet=WalletConfig(address=US.wallet), capacity=CAPACITY)
 FOREVER_S = 4000.0
 """After the last fault everything must have come to its end within this time."""
 JOB_USER = f"{os.geteuid()}:{os.getegid()}"
-FINGERPRINT = fingerprint()
 
 
 class World:
@@ -166,7 +164,7 @@ class World:
                 life.hurry()
         except Crash:
             self._end_life()
-            self._begin_later(self.choice((0.1, 5.0, 60.0, self.draw(0, 300), 700.0)))
+            self._begin_later(self.choice((0.1, 0.1, 5.0, self.draw(0, 60), 1.2 * LEASE_S)))
 
     def _begin_life(self) -> None:
         if self.life is None:
@@ -234,7 +232,7 @@ class World:
         """The worker's process gets no turn for long."""
         if self.life is not None:
             self.faults.met.add("stall")
-            self.life.stall(self.choice((60.0, 300.0, 700.0)))
+            self.life.stall(self.choice((20.0, 60.0, 1.2 * LEASE_S)))
 
     def restart_engine(self, *, live_restore: bool) -> None:
         if self.engine.is_away:
@@ -243,7 +241,7 @@ class World:
         self.engine.live_restore = live_restore
         self.say(f"engine goes, live-restore {'on' if live_restore else 'off'}")
         self.engine.go()
-        self.after(self.choice((1.0, 20.0, 200.0)), self._engine_back)
+        self.after(self.choice((1.0, 10.0, 60.0)), self._engine_back)
 
     def _engine_back(self) -> None:
         if self.engine.is_away:
@@ -259,7 +257,7 @@ class World:
         self.booted_s = self.now_s
         self.engine.reboot()
         if was_alive:
-            self._begin_later(self.choice((20.0, 100.0)))
+            self._begin_later(self.choice((5.0, 40.0)))
 
     def jump_clock(self) -> None:
         self.faults.met.add("clock jump")
@@ -271,7 +269,7 @@ class World:
         self.faults.met.add("disk full")
         self.faults.disk_is_full = True
         self.say("disk is full")
-        self.after(self.choice((5.0, 60.0, 300.0)), self._disk_free)
+        self.after(self.choice((5.0, 20.0, 60.0)), self._disk_free)
 
     def _disk_free(self) -> None:
         if self.faults.disk_is_full:
@@ -282,7 +280,7 @@ class World:
         self.faults.met.add("oracle away")
         self.oracle.is_away = True
         self.say("oracle goes away")
-        self.after(self.choice((20.0, 200.0, 700.0)), self._oracle_back)
+        self.after(self.choice((10.0, 50.0, 1.2 * LEASE_S)), self._oracle_back)
 
     def _oracle_back(self) -> None:
         self.oracle.is_away = False
@@ -340,7 +338,6 @@ class Life:
     def __init__(self, world: World) -> None:
         self._world = world
         self.step_s = world.now_s
-        self._idle_s = 0.5
         self._stalled_until_s = 0.0
         clock = Clock(world.wall_s, world.monotonic_s)
         self.journal = Journal(world.folder / "journal.db", clock.now_ms)
@@ -360,9 +357,7 @@ class Life:
             user=JOB_USER,
             boot_id=f"boot {world.boot}",
         )
-        availability = Availability(AvailabilityConfig(), world.folder / "pause.json")
-        looks = Looks(lambda: FINGERPRINT, self._surroundings)
-        lookout = Lookout(self.journal, clock, availability, CAPACITY, looks)
+        lookout = cast("Lookout", Looking(world.faults))
         runner = Runner(deps)
         inbox = InboxHandler(deps, runner, lookout.capacity, world.folder / "receipts")
         inbox.resume()
@@ -372,14 +367,13 @@ class Life:
         """Let the worker turn once."""
         self.worker.step()
         world = self._world
-        self._idle_s = min(self._idle_s * 2, world.plan.step_s)
-        self.step_s = max(world.now_s + self._idle_s, self._stalled_until_s)
+        self.step_s = max(world.now_s + world.draw(0.5, world.plan.step_s), self._stalled_until_s)
 
     def hurry(self) -> None:
         """Something waits to be looked at: turn soon."""
         now_s = self._world.now_s
-        self._idle_s = 0.5
-        self.step_s = max(min(self.step_s, now_s), self._stalled_until_s)
+        soon_s = now_s + self._world.chance.random() * self._world.plan.lag_s
+        self.step_s = max(min(self.step_s, soon_s), self._stalled_until_s)
 
     def stall(self, for_s: float) -> None:
         """Get no turn for a while."""
@@ -393,7 +387,3 @@ class Life:
     def close(self) -> None:
         """Nothing runs any more: the kernel closes the file."""
         self._db.close()
-
-    def _surroundings(self) -> Surroundings:
-        free_mb = 0 if self._world.faults.disk_is_full else 50_000
-        return Surroundings(on_battery=False, cpu_time=None, disk_free_mb=free_mb)
