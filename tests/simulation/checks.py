@@ -127,7 +127,7 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
         return why | ({Reason.NODE_FAULT} if met else set())
     ours = {Reason.NODE_FAULT}
     is_shaken = bool(
-        met & {"reboot", "engine restart", f"remove {job.job_id}", f"provider cancels {job.job_id}"}
+        met & {"reboot", "engine away", f"remove {job.job_id}", f"provider cancels {job.job_id}"}
     )
     if ran.truth.by == "itself":
         own = Reason.SUCCEEDED if ran.exit_code == 0 else Reason.FAILED
@@ -159,7 +159,7 @@ def _check_log(world: World, job: OracleJob, found: list[Container]) -> None:
     written = b"".join(each.truth.written for each in found)
     if job.log_complete and job.log != written:
         world.violated(f"job {job.job_id[:4]}: log {job.log!r} is called complete: {written!r}")
-    excuses = {"engine restart", "reboot", "disk full", "engine", f"rotate {job.job_id}"}
+    excuses = {"engine away", "reboot", "disk full", "engine", f"rotate {job.job_id}"}
     is_excused = world.faults.met & {*excuses, f"remove {job.job_id}"}
     ran = any(each.truth.starts for each in found)
     if ran and not job.log_complete and not is_excused:

@@ -6,11 +6,14 @@ are met alone, and some meet all of them.
 
 from __future__ import annotations
 
+import errno
 import random
+import re
 import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nunet_dms.errors import NunetError
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 T = TypeVar("T")
+JOB = re.compile(r" [0-9a-f]{4}$")
+"""What names the job at the end of a place."""
 
 NEMESES = (
     "crash", "drain", "stall", "engine restart", "engine restart, live-restore", "reboot",
@@ -116,7 +121,7 @@ class Faults:
     def crash(self, where: str) -> None:
         """Let the process die here."""
         self.crashes += 1
-        self.met.add("crash")
+        self.met.update(("crash", f"CRASH {JOB.sub('', where)}"))
         self._world.say(f"CRASH {where}")
         raise Crash(where)
 
@@ -167,6 +172,37 @@ class Faults:
             effect()
         except NunetError as error:  # nobody hears the second answer
             self._world.say(f"second delivery: {error}")
+
+
+def on_this_disk(
+    faults: Faults, write: Callable[[Path, bytes], None]
+) -> Callable[[Path, bytes], None]:
+    """Return `write_whole` on a disk that can be full, in a process that can die.
+
+    One that dies in the middle leaves the file's temporary name behind.
+    """
+
+    def write_whole(path: Path, content: bytes) -> None:
+        name = path.name if path.suffix == ".json" and len(path.stem) < 32 else "a file"
+        faults.point(f"before writing {name}")
+        if faults.disk_is_full:
+            raise NoRoomError(errno.ENOSPC, "No space left on device", str(path))
+        try:
+            faults.point(f"while writing {name}")
+        except Crash:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.{'0' * 8}").write_bytes(content[: len(content) // 2])
+            raise
+        write(path, content)
+        faults.point(f"after writing {name}")
+
+    return write_whole
+
+
+class NoRoomError(OSError):
+    """What a full disk of the simulation says."""
+
+    is_simulated = True
 
 
 class JournalConnection:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from nunet_dms.node import pool
+from nunet_dms.node import delivery, inbox, pool
 from nunet_dms.node.journal import Journal
+from nunet_dms.wholefile import write_whole
 from tests.simulation import checks, papers
+from tests.simulation.faults import on_this_disk
 from tests.simulation.virtual import replaced
 from tests.simulation.world import World
 
@@ -31,6 +33,8 @@ class History:
     violations: tuple[str, ...]
     crashes: int
     lives: int
+    met: frozenset[str]
+    """Kinds of fault, and places of crashes."""
 
 
 class Errors(logging.Handler):
@@ -61,10 +65,22 @@ class Lab:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self._template, folder)
         world, errors = World(seed, folder), Errors()
-        with _logged_to(errors), replaced(*papers.CHANGES, (pool, "threading", _threads(world))):
+        write = on_this_disk(world.faults, write_whole)
+        changes = (
+            *papers.CHANGES,
+            (pool, "threading", _threads(world)),
+            (delivery, "write_whole", write),
+            (inbox, "write_whole", write),
+        )
+        with _logged_to(errors), replaced(*changes):
             self._run(world, errors)
         return History(
-            seed, tuple(world.story), tuple(world.violations), world.faults.crashes, world.lives
+            seed,
+            tuple(world.story),
+            tuple(world.violations),
+            world.faults.crashes,
+            world.lives,
+            frozenset(world.faults.met),
         )
 
     def _run(self, world: World, errors: Errors) -> None:
@@ -112,6 +128,11 @@ def _threads(world: World) -> SimpleNamespace:
 
         def start(self) -> None:
             latency_s = world.plan.latency_s
-            world.time.start(self._work, world.draw(0, latency_s) if latency_s else 0.0)
+            self._task = world.time.start(
+                self._work, world.draw(0, latency_s) if latency_s else 0.0
+            )
+
+        def is_alive(self) -> bool:
+            return not self._task.dead
 
     return SimpleNamespace(Thread=Thread, Event=threading.Event, Lock=threading.Lock)

@@ -75,11 +75,12 @@ class VirtualTime:
 
     # Tasks: greenlets that belong to one life of the worker.
 
-    def start(self, work: Callable[[], object], delay_s: float) -> None:
-        """Start a task some time from now."""
+    def start(self, work: Callable[[], object], delay_s: float) -> greenlet:
+        """Start a task some time from now, and return it."""
         task = greenlet(work)
         self._tasks[task] = 0
         self.at(self.now_s + delay_s, lambda: self._switch(task, 0))
+        return task
 
     @property
     def in_task(self) -> bool:

@@ -148,8 +148,14 @@ class World:
             paper = paper_of(order.shape, issued_s)
             self.time.at(order.paid_s, lambda paper=paper: self.oracle.pay(paper))
         for when_s, kind in self.plan.nemeses:
-            self.time.at(when_s, lambda kind=kind: NEMESES[kind](self))
+            self.time.at(when_s, lambda kind=kind: self._befall(kind))
         self.time.at(self.plan.calm_s, self._calm)
+
+    def _befall(self, kind: str) -> None:
+        before = len(self.story)
+        NEMESES[kind](self)
+        if len(self.story) > before:
+            self.faults.met.add(kind)
 
     def _turn(self) -> None:
         """Let the next thing happen: an event, or a step of the worker."""
@@ -222,7 +228,6 @@ class World:
         """`nunet worker restart`: the next life takes over."""
         if self.life is None:
             return
-        self.faults.met.add("drain")
         self.say("worker drains")
         self.life.worker.drain()
         self._end_life()
@@ -231,13 +236,12 @@ class World:
     def stall(self) -> None:
         """The worker's process gets no turn for long."""
         if self.life is not None:
-            self.faults.met.add("stall")
             self.life.stall(self.choice((20.0, 60.0, 1.2 * LEASE_S)))
 
     def restart_engine(self, *, live_restore: bool) -> None:
         if self.engine.is_away:
             return
-        self.faults.met.add("engine restart")
+        self.faults.met.add("engine away")
         self.engine.live_restore = live_restore
         self.say(f"engine goes, live-restore {'on' if live_restore else 'off'}")
         self.engine.go()
@@ -249,7 +253,6 @@ class World:
             self.engine.come_back()
 
     def reboot(self) -> None:
-        self.faults.met.add("reboot")
         self.say("host reboots")
         was_alive = self.life is not None
         self._end_life()
@@ -260,13 +263,11 @@ class World:
             self._begin_later(self.choice((5.0, 40.0)))
 
     def jump_clock(self) -> None:
-        self.faults.met.add("clock jump")
         by_s = self.choice((3600.0, -3600.0, 3 * 86400.0, -3 * 86400.0))
         self.wall_offset_s += by_s
         self.say(f"wall clock jumps by {by_s:+.0f} s")
 
     def fill_disk(self) -> None:
-        self.faults.met.add("disk full")
         self.faults.disk_is_full = True
         self.say("disk is full")
         self.after(self.choice((5.0, 20.0, 60.0)), self._disk_free)
@@ -277,7 +278,6 @@ class World:
             self.say("disk has room again")
 
     def take_oracle_away(self) -> None:
-        self.faults.met.add("oracle away")
         self.oracle.is_away = True
         self.say("oracle goes away")
         self.after(self.choice((10.0, 50.0, 1.2 * LEASE_S)), self._oracle_back)

@@ -230,7 +230,7 @@ def test_a_settlement_that_is_not_signed_is_in_the_job_s_story_once(
 
 def exited(journal: Journal, row: JobRow) -> JobRow:
     """Let a job that was admitted end; its report waits to be sent."""
-    end = JobEnd("succeeded", "", 0, 50_000, None, None, None)
+    end = JobEnd("succeeded", "", 0, 20_000, None, None, None)
     return journal.ended(journal.move(row, State.ACCEPTED), end, row.job_id, b"{}")
 
 
