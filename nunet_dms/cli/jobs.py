@@ -15,6 +15,7 @@ from nunet_dms.cli import objection, render
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import EventRow, JobRow
@@ -133,7 +134,7 @@ def object_to(
 def _list(as_json: bool) -> None:
     where = paths.resolve()
     rows: tuple[JobRow, ...] = ()
-    if where.journal.exists():
+    if is_made(where.journal):
         with JournalReader(where.journal) as journal:
             rows = journal.jobs()
     table = render.Table(

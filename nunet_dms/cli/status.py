@@ -15,6 +15,7 @@ from nunet_dms.cli.times import clock_time
 from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
 from nunet_dms.node.earnings import earning_of
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import (
@@ -131,7 +132,7 @@ def status(
 def look(where: paths.Paths) -> Seen:
     """Return what is known of the worker and its jobs; raises NunetError for a broken journal."""
     pid = holder(where.lock_file)
-    if not where.journal.exists():
+    if not is_made(where.journal):
         return Seen(pid, None)
     with JournalReader(where.journal) as journal:
         row = journal.worker()

@@ -49,6 +49,11 @@ class JobFolder:
         """The job's stdout and stderr; kept when the rest goes."""
         return self.path / "log"
 
+    @property
+    def deadline(self) -> Path:
+        """The program that ends the job from inside."""
+        return self.path / "deadline"
+
     def make(self, user: str) -> None:
         """Create the folders for a job that runs as `user` (uid:gid)."""
         self.inputs.mkdir(parents=True, exist_ok=True)
@@ -122,7 +127,7 @@ class JobFolder:
         """Remove inputs, outputs and their manifest; the log stays."""
         shutil.rmtree(self.inputs, ignore_errors=True)
         shutil.rmtree(self.outputs, ignore_errors=True)
-        for name in ("part", "results.json"):
+        for name in ("part", "results.json", "deadline"):
             (self.path / name).unlink(missing_ok=True)
 
 

@@ -15,11 +15,14 @@ from nunet_dms.errors import (
 )
 from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.journal_trouble import JournalFullError
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
+from nunet_dms.node.poison import count_deaths
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, JobRow
 from nunet_dms.node.runner import Runner
-from nunet_dms.node.states import HAS_CONTAINER, State
+from nunet_dms.node.states import State
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX, OracleInfo
 from nunet_dms.protocol.node import Inbox, Offer, Poll, Refusal, Settlement, Voided
@@ -34,8 +37,6 @@ POLL_WAIT_S = 25
 """Of one long poll: well under what proxies cut off."""
 DECLINED_S = 600.0
 """How long a settlement that we refuse to sign is not asked for again."""
-EARLY_S = 10.0
-"""How long news of a job's end waits until the Oracle's answer to our report is known here."""
 _MAY_BE_VOID = frozenset({State.REPORTED, State.SIGNED, State.SETTLED})
 """Jobs that were to be paid, or were until the chain took it back."""
 
@@ -61,6 +62,7 @@ class InboxHandler:
 
     def resume(self) -> None:
         """Take up every open job of the journal again."""
+        count_deaths(self._deps.journal)
         for row in self._deps.journal.open_jobs():
             offer = strict.decode(Offer, self._deps.journal.offer(row.job_id))
             self._runner.take(row, read_offer(offer, offer.ticket.public_key))
@@ -91,27 +93,40 @@ class InboxHandler:
         for job_id in inbox.lost_payments:
             log.error("payment_lost job=%s", job_id)
             self._runner.stop(job_id, Reason.PAYMENT_LOST)
+        self._take_ends(inbox)
+
+    def _take_ends(self, inbox: Inbox) -> None:
+        """Take the news of what was reported, unless we do not know yet that it was."""
         for settlement in inbox.settlements:
-            self._take_settlement(settlement)
+            if not self._is_early(settlement.job_id):
+                self._take_settlement(settlement)
         for job_id in inbox.receipts:
-            if not self._is_early(Task(job_id, "receipt"), self._deps.journal.find(job_id)):
+            if not self._is_early(job_id):
                 self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
         for void in inbox.voided:
-            self._take_void(void)
+            if not self._is_early(void.job_id):
+                self._take_void(void)
 
     def handle(self, outcome: Outcome) -> bool:
         """Take what came of one of our tasks; False if it is the runner's."""
         task = outcome.task
         if task.what not in self._tasks:
             return False
-        if outcome.error is None:
-            self._deps.backoff.clear(task)
-            self._tasks[task.what](task.job_id, outcome.value)
-        else:
-            now_s = self._deps.clock.monotonic_s()
-            self._muted[task] = now_s + self._deps.backoff.fail(task, now_s)
+        if outcome.error is not None:
+            self._mute(task)
             log.warning("task_failed job=%s task=%s: %s", task.job_id, task.what, outcome.error)
+            return True
+        try:
+            self._tasks[task.what](task.job_id, outcome.value)
+        except JournalFullError:
+            self._mute(task)  # else the Oracle would tell us the same at once
+            raise
+        self._deps.backoff.clear(task)
         return True
+
+    def _mute(self, task: Task) -> None:
+        now_s = self._deps.clock.monotonic_s()
+        self._muted[task] = now_s + self._deps.backoff.fail(task, now_s)
 
     def _take_offer(self, offer: Offer) -> None:
         if self.oracle is None:
@@ -160,6 +175,17 @@ class InboxHandler:
         refusal = Refusal(ticket_id=job.ticket.ticket_id, code=code, message=str(error)[:500])
         self._task(job.job_id, "refuse", lambda: self._deps.oracle.refuse(job.job_id, refusal))
 
+    def _is_early(self, job_id: str) -> bool:
+        """Whether this is about a report which the Oracle has, and we do not know yet that it has.
+
+        Then it can wait until that is written down: the Oracle says it again.
+        """
+        row = self._deps.journal.find(job_id)
+        if row is None or row.state is not State.EXITED:
+            return False
+        self._hold_polls()
+        return True
+
     def _hold_polls(self) -> None:
         """Wait before the next poll: what we cannot answer by name would come again at once."""
         self._deps.backoff.fail(Task("", "poll"), self._deps.clock.monotonic_s())
@@ -169,8 +195,6 @@ class InboxHandler:
             return
         job_id = settlement.job_id
         row = self._deps.journal.find(job_id)
-        if self._is_early(Task(job_id, "cosign"), row):
-            return
         try:
             payout = sign_settlement(settlement, self.oracle.ticket_key, self._deps.identity, row)
         except VerificationError as error:
@@ -190,23 +214,10 @@ class InboxHandler:
     def _take_void(self, void: Voided) -> None:
         """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
         row = self._deps.journal.find(void.job_id)
-        if self._is_early(Task(void.job_id, "ack"), row):
-            return
         if row is not None and row.state in _MAY_BE_VOID:
             log.error("job_void job=%s why=%s", void.job_id, void.why)
             self._runner.replace(self._deps.journal.move(row, State.LOST, void.why))
         self._task(void.job_id, "ack", lambda: self._deps.oracle.ack_receipt(void.job_id))
-
-    def _is_early(self, task: Task, row: JobRow | None) -> bool:
-        """Whether the Oracle has closed a job of which we still have to learn that; it comes again.
-
-        Its answer to our report may have been lost: were its end acknowledged now, the report's
-        next answer would leave a job that waits for news which never come again.
-        """
-        if row is None or row.state not in HAS_CONTAINER:
-            return False
-        self._muted[task] = self._deps.clock.monotonic_s() + EARLY_S
-        return True
 
     def _note_once(self, job_id: str, what: str, why: str) -> None:
         """Put it into the job's story, once however often it comes: `nunet earnings` tells it."""
@@ -257,7 +268,7 @@ class InboxHandler:
         ]
 
     def _task(self, job_id: str, what: str, work: Callable[[], object]) -> None:
-        self._deps.pool.submit(Task(job_id, what), work)
+        self._deps.pool.submit(Task(job_id, what), work, limit_of(what))
 
 
 _CODES: dict[type[NunetError], str] = {CapacityError: "no_capacity", UsageError: "ticket_used"}

@@ -88,9 +88,9 @@ def prove_engine(
     with closing(DockerEngine()) as engine:
         engine.ping()
         clear_leftovers(engine, place, node_id, clock)
-        image_id = engine.resolve_image(_python_image())
-        if isinstance(image_id, Failure):
-            raise NunetError(f"cannot prove the engine: it lost an image: {image_id.detail}")
+        image_id = engine.find_image(_python_image())
+        if image_id is None:
+            raise NunetError("cannot prove the engine: it lost the image that it was given")
         name = f"proof-{int(clock.wall_s())}-{secrets.token_hex(4)}"
         with _workspace(place / name) as folder:
             secret = secrets.token_hex(32)

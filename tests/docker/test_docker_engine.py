@@ -14,13 +14,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from nunet_dms.errors import EngineUnreachableError
+from nunet_dms.errors import EngineUnreachableError, UnreachableError
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, job_user
-from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure
+from nunet_dms.node.engine.types import ContainerSpec, Facts, PullProgress
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.logs import pump
-from nunet_dms.protocol.report import Reason
 
 BUSYBOX = Path("/bin/busybox")
 NODE = uuid.uuid4().hex
@@ -219,10 +218,15 @@ def test_what_is_ours_is_found_by_its_label(engine: DockerEngine, spec: Spec) ->
 def test_an_image_is_found_by_its_id_and_a_missing_one_is_data(
     engine: DockerEngine, busybox: str
 ) -> None:
-    assert engine.resolve_image(f"nunet-test-busybox@{busybox}") == busybox
-    missing = engine.resolve_image(f"127.0.0.1:1/none@sha256:{'0' * 64}")
-    assert isinstance(missing, Failure)
-    assert missing.reason is Reason.IMAGE_UNAVAILABLE
+    assert engine.find_image(f"nunet-test-busybox@{busybox}") == busybox
+    assert engine.find_image(f"127.0.0.1:1/none@sha256:{'0' * 64}") is None
+
+
+def test_a_registry_that_is_down_is_silence(engine: DockerEngine) -> None:
+    heard: list[PullProgress] = []
+    with pytest.raises(UnreachableError, match="connection refused"):
+        engine.pull_image(f"127.0.0.1:1/none@sha256:{'0' * 64}", heard.append)
+    assert heard == []
 
 
 def test_an_engine_that_is_away_is_unreachable_not_failed(

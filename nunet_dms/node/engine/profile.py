@@ -7,10 +7,12 @@ no field for them. What is not set here stays at Docker's default.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from docker.types import LogConfig, Mount, Ulimit
 
+from nunet_dms.node.engine.deadline import DEADLINE_PATH, INIT_PATH, OWN_PROCESSES
 from nunet_dms.node.engine.types import ContainerSpec
 from nunet_dms.protocol.job import INPUT_FOLDER
 
@@ -53,14 +55,23 @@ def small_tmpfs_mb(ram_mb: int) -> int:
     return min(SMALL_TMPFS_MAX_MB, max(ram_mb // 4, 1))
 
 
-def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ImageDefaults:
+    """What an image says of how it is run."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+
+def create_arguments(spec: ContainerSpec, image: ImageDefaults) -> dict[str, Any]:
     """Return the arguments of `containers.create`; declared volumes become bounded tmpfs."""
     small_mb = small_tmpfs_mb(spec.ram_mb)
     tmpfs = f"rw,nosuid,nodev,size={small_mb}m,nr_inodes={TMPFS_INODES},mode=1777"
-    shadowed = [path for path in image_volumes if path not in {INPUT_FOLDER, spec.output_folder}]
+    shadowed = [path for path in image.volumes if path not in {INPUT_FOLDER, spec.output_folder}]
     return {
         "image": spec.image_id,
-        "command": list(spec.command) or None,
+        **_command(spec, image),
         "name": spec.name,
         "labels": dict(spec.labels),
         "environment": dict(spec.env),
@@ -78,7 +89,7 @@ def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dic
         "oom_score_adj": OOM_SCORE_ADJ,
         "shm_size": small_mb * MB,
         "nano_cpus": spec.nano_cpus,
-        "pids_limit": PIDS_MAX,
+        "pids_limit": PIDS_MAX + (OWN_PROCESSES if spec.deadline else 0),
         "ulimits": [
             Ulimit(name="nofile", soft=OPEN_FILES[0], hard=OPEN_FILES[1]),
             Ulimit(name="core", soft=0, hard=0),
@@ -88,9 +99,28 @@ def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dic
         "mounts": [
             Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
             Mount(spec.output_folder, str(spec.outputs), type="bind"),
+            *_deadline_mounts(spec),
         ],
         "healthcheck": {"test": ["NONE"]},
         "log_config": LogConfig(
             type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "2"}
         ),
     }
+
+
+def _command(spec: ContainerSpec, image: ImageDefaults) -> dict[str, list[str] | None]:
+    """Return what is run: the image's entrypoint and the command, with the deadline before them.
+
+    With an entrypoint of ours Docker forgets the image's own, and its command.
+    """
+    command = spec.command or image.command
+    if spec.deadline is None or not (image.entrypoint or command):
+        return {"command": list(spec.command) or None}
+    before = [DEADLINE_PATH, INIT_PATH, "-s", "--"]
+    return {"entrypoint": [*before, *image.entrypoint, *command], "command": None}
+
+
+def _deadline_mounts(spec: ContainerSpec) -> list[Mount]:
+    if spec.deadline is None:
+        return []
+    return [Mount(DEADLINE_PATH, str(spec.deadline), type="bind", read_only=True)]

@@ -14,7 +14,7 @@ from cli_world import ADDRESS, ADMITTED_MS, JOB, OTHER_JOB, PIN, Said, admit, wo
 
 from nunet_dms.cli import status
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.journal_file import statements
+from nunet_dms.node.journal_life import statements
 from nunet_dms.node.rows import MachineRow, MissedRow
 from nunet_dms.node.states import State
 from nunet_dms.paths import Paths
@@ -27,7 +27,7 @@ def run_one_job(journal: Journal) -> None:
     admit(journal, OTHER_JOB)
     job = journal.move(journal.job(JOB), State.ACCEPTED)
     job = journal.move(journal.created(job, "c" * 64, "i"), State.STARTING)
-    journal.started(job, 1, "boot")
+    journal.started(job, 1, "boot", 1)
 
 
 @pytest.mark.usefixtures("lock")
@@ -205,7 +205,7 @@ def test_a_worker_of_the_version_before_an_update_is_shown_with_all_it_has_writt
     assert (facts["free_cpu_mhz"], facts["jobs_coming"]) == (3000, 1)
 
 
-def test_a_damaged_page_is_1_and_one_line(nunet: Nunet, onboarded: Paths) -> None:
+def test_a_damaged_page_is_1_and_one_line_with_its_cure(nunet: Nunet, onboarded: Paths) -> None:
     with Journal(onboarded.journal, lambda: ADMITTED_MS) as journal:
         admit(journal)
         query = "SELECT rootpage FROM sqlite_schema WHERE name = 'job'"
@@ -216,7 +216,8 @@ def test_a_damaged_page_is_1_and_one_line(nunet: Nunet, onboarded: Paths) -> Non
     said = nunet("status")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith(f"nunet: cannot use the journal {onboarded.journal}: it is damaged")
-    assert said.err.count("\n") == 1
+    assert said.err.count("\n") == 2
+    assert said.err.endswith("or begin anew with: nunet worker set-aside\n")
 
 
 @pytest.mark.usefixtures("lock")

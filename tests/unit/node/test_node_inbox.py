@@ -57,7 +57,9 @@ class Refusals:
 class InlinePool(Pool):
     """Runs each task at once, in the caller's thread."""
 
-    def submit(self, _task: object, work: Callable[[], object]) -> bool:
+    def submit(
+        self, _task: object, work: Callable[[], object], _limit_s: float | None = None
+    ) -> bool:
         work()
         return True
 
@@ -220,40 +222,12 @@ def test_a_settlement_that_is_not_signed_is_in_the_job_s_story_once(
     offered = settlement(world, verdict_of(world, 200_000), verdict_of(world, 1))
     inbox.take(Inbox(settlements=(offered,)))
     assert journal.events(offered.job_id) == ()  # of a job that we never took there is no story
-    reported(journal, admit(world.request.job_id))
+    admit(world.request.job_id)
     inbox.take(Inbox(settlements=(offered,)))
     inbox.take(Inbox(settlements=(offered,)))
-    *_, told, declined = journal.events(offered.job_id)
-    assert (told.what, declined.what) == ("reported", DECLINED)
+    admitted, declined = journal.events(offered.job_id)
+    assert (admitted.what, declined.what) == ("admitted", DECLINED)
     assert declined.detail.startswith("cannot sign the settlement: ")
-
-
-def exited(journal: Journal, row: JobRow) -> JobRow:
-    """Let a job that was admitted end; its report waits to be sent."""
-    end = JobEnd("succeeded", "", 0, 20_000, None, None, None)
-    return journal.ended(journal.move(row, State.ACCEPTED), end, row.job_id, b"{}")
-
-
-def reported(journal: Journal, row: JobRow) -> JobRow:
-    """Let a job that was admitted end, and the Oracle have its report."""
-    return journal.reported(exited(journal, row))
-
-
-def test_news_of_an_end_wait_until_the_answer_to_the_report_is_here(
-    inbox: InboxHandler, journal: Journal, world: World, oracle: Refusals,
-    admit: Callable[..., JobRow],
-) -> None:  # fmt: skip
-    """The report came to the Oracle and its answer was lost: the job still is to be settled."""
-    row = exited(journal, admit(world.request.job_id))
-    news = Inbox(
-        settlements=(settlement(world, verdict_of(world, 600_000)),),
-        receipts=(row.job_id,),
-        voided=(Voided(job_id=row.job_id, why="its escrow is spent"),),
-    )
-    inbox.take(news)  # neither signed, nor fetched, nor acknowledged: this Oracle can do neither
-    assert (journal.job(row.job_id).state, oracle.codes) == (State.EXITED, [])
-    known = inbox.next_poll()
-    assert known.known_settlements == known.known_receipts == (row.job_id,)
 
 
 @pytest.fixture
@@ -262,7 +236,9 @@ def signed(
 ) -> JobRow:
     """A job whose settlement we co-signed, with the Oracle of the receipts that hold."""
     inbox.oracle = replace(world.info, ticket_key=ORACLE.public)
-    row = reported(journal, admit(receipt_of().job_id))
+    row = journal.move(admit(receipt_of().job_id), State.ACCEPTED)
+    end = JobEnd("succeeded", "", 0, 50_000, None, None, None)
+    row = journal.reported(journal.ended(row, end, "key", b"{}"))
     return journal.signed(row, 500_001, receipt_of().settlement_tx_id)
 
 

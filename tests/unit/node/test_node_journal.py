@@ -15,8 +15,9 @@ import pytest
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
 from nunet_dms.node import journal_file
 from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal
-from nunet_dms.node.journal_file import JournalError, statements
+from nunet_dms.node.journal_life import statements
 from nunet_dms.node.journal_reader import JournalReader
+from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State
 
@@ -29,7 +30,7 @@ def running(journal: Journal, job: JobRow) -> JobRow:
     job = journal.move(job, State.ACCEPTED)
     job = journal.created(job, "c" * 64, "sha256:1")
     job = journal.move(job, State.STARTING)
-    return journal.started(job, 1, "boot")
+    return journal.started(job, 1, "boot", 1)
 
 
 def test_jobs_reserve_until_they_are_known_not_to_run(journal: Journal, admit: Admit) -> None:
