@@ -117,6 +117,8 @@ def _check_facts(world: World, job: OracleJob, report: Report, found: list[Conta
 def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     """Return what may be said of a job, by what happened in its container and around it."""
     stops = _stops(world, job, ran)
+    if job.report is not None and "in quarantine" in job.report.detail:
+        return {Reason.NODE_FAULT} if world.faults.crashes >= 2 else set()
     met, program = world.faults.met, world.program_of(job)
     if ran is None:
         why = set(stops)
@@ -134,6 +136,8 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
         return {own} | stops | (ours if is_shaken else set())
     if ran.truth.by == "oom":
         return {Reason.OUT_OF_MEMORY} | stops | (ours if is_shaken else set())
+    if ran.truth.by == "deadline":
+        return {Reason.TIME_LIMIT} | stops | (ours if is_shaken else set())
     if ran.truth.by == "stop":
         return stops
     return ours | stops
@@ -160,6 +164,8 @@ def _check_log(world: World, job: OracleJob, found: list[Container]) -> None:
     if job.log_complete and job.log != written:
         world.violated(f"job {job.job_id[:4]}: log {job.log!r} is called complete: {written!r}")
     excuses = {"engine away", "reboot", "disk full", "engine", f"rotate {job.job_id}"}
+    if job.report is not None and "in quarantine" in job.report.detail:
+        return
     is_excused = world.faults.met & {*excuses, f"remove {job.job_id}"}
     ran = any(each.truth.starts for each in found)
     if ran and not job.log_complete and not is_excused:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nunet_dms.errors import NunetError
+from nunet_dms.node.storage import Sizes, Storage
 from tests.simulation.virtual import Crash
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class Faults:
         self.plan = plan
         self.is_calm = False
         self.disk_is_full = False
+        self.room = 0
+        """Commits for which there is room on a full disk."""
+        self.ballast_commits = world.chance.choice((0, 3, 10**6))
         self.crashes = 0
         self.met: set[str] = set()
         """The kinds of fault that this history has had."""
@@ -104,6 +108,11 @@ class Faults:
     def draws(self, rate: float) -> bool:
         """Whether something of this rate happens now."""
         return bool(rate) and not self.is_calm and self._chance.random() < rate
+
+    def takes_room(self) -> bool:
+        """Whether the ballast left room for one more commit."""
+        self.room -= 1
+        return self.room >= 0
 
     def is_drawn(self, what: str) -> bool:
         """Whether the network confuses news now."""
@@ -205,6 +214,24 @@ class NoRoomError(OSError):
     is_simulated = True
 
 
+class Room(Storage):
+    """The journal's room on the disk of the simulation; its ballast is small."""
+
+    faults: Faults | None = None
+    """Of the history that is lived; set for its time."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(journal, Sizes(ballast_bytes=4096))
+
+    def _free(self) -> tuple[int, int | None]:
+        return (0 if self.faults.disk_is_full else 1 << 40), None
+
+    def _let_go(self) -> None:
+        if self._has_ballast():
+            self.faults.room = self.faults.ballast_commits
+        super()._let_go()
+
+
 class JournalConnection:
     """The journal's connection to SQLite on a disk that can be full, in a process that can die."""
 
@@ -221,7 +248,7 @@ class JournalConnection:
             return self._db.execute(sql, *values)
         faults = self._faults
         faults.point("before a commit")
-        if faults.disk_is_full:
+        if faults.disk_is_full and not faults.takes_room():
             self._db.execute("ROLLBACK")  # as SQLite does when it cannot write
             raise sqlite3.OperationalError("database or disk is full")
         done = self._db.execute(sql)

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from nunet_dms.node import delivery, inbox, pool
+from nunet_dms.node import delivery, inbox, journal, pool, prepare
+from nunet_dms.node.deps import Deps
+from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.rows import JobRow
 from nunet_dms.wholefile import write_whole
 from tests.simulation import checks, papers
-from tests.simulation.faults import on_this_disk
+from tests.simulation.faults import Room, on_this_disk
 from tests.simulation.virtual import replaced
 from tests.simulation.world import World
 
@@ -67,6 +70,9 @@ class Lab:
         world, errors = World(seed, folder), Errors()
         write = on_this_disk(world.faults, write_whole)
         changes = (
+            (Room, "faults", world.faults),
+            (journal, "Storage", Room),
+            (prepare, "_write_deadline", _write_deadline),
             *papers.CHANGES,
             (pool, "threading", _threads(world)),
             (delivery, "write_whole", write),
@@ -86,6 +92,8 @@ class Lab:
     def _run(self, world: World, errors: Errors) -> None:
         try:
             world.run()
+        except AssertionError:
+            raise
         except Exception as error:  # noqa: BLE001 - the worker's process would end with it
             world.violated(f"the worker ended itself: {error!r}")
         for found in errors.found:
@@ -115,6 +123,12 @@ def _logged_to(errors: Errors) -> Iterator[None]:
     finally:
         logger.removeHandler(errors)
         logger.level, logger.propagate = before
+
+
+def _write_deadline(_deps: Deps, _row: JobRow, folder: JobFolder) -> Path:
+    """Do what `prepare._write_deadline` does, on a disk from which programs can be run."""
+    folder.deadline.write_bytes(b"a program")
+    return folder.deadline
 
 
 def _threads(world: World) -> SimpleNamespace:

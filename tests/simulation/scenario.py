@@ -36,11 +36,11 @@ def _draw_order(chance: random.Random, number: int, span: int) -> Order:
     cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
     paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
     run_s = chance.choice((0.0, chance.uniform(0, 5), chance.uniform(0, 60), limit_s * 1.3))
-    return Order(Shape(number, cpu_mhz, limit_s), paid_s, _draw_program(chance, number, run_s))
+    return Order(Shape(number, cpu_mhz, limit_s), paid_s, _draw_program(chance, number, run_s, limit_s))
 
 
-def _draw_program(chance: random.Random, number: int, run_s: float) -> Program:
-    kind = chance.choice(("plain",) * 12 + ("oom", "giant", "no start", "pulled", "missing"))
+def _draw_program(chance: random.Random, number: int, run_s: float, limit_s: int) -> Program:
+    kind = chance.choice(("plain",) * 12 + ("oom", "giant", "no start", "pulled", "missing", "poison"))
     oom = kind == "oom"
     times = sorted(run_s * chance.random() for _ in range(chance.choice((0, 1, 2, 4))))
     return Program(
@@ -53,5 +53,7 @@ def _draw_program(chance: random.Random, number: int, run_s: float) -> Program:
         heeds_term=chance.random() < 0.7,
         fills_disk=kind == "giant",
         starts=kind != "no start",
+        time_limit_s=limit_s,
+        poison=chance.choice(("find_image", "usage", "history")) if kind == "poison" else "",
         image=kind if kind in {"pulled", "missing"} else "here",
     )

@@ -23,6 +23,7 @@ from nunet_dms.node.engine.types import (
     PullProgress,
     Usage,
 )
+from nunet_dms.node.limits import DEADLINE_MARGIN_S, STOP_GRACE_S
 from nunet_dms.protocol.report import Reason
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Program:
     heeds_term: bool = True
     fills_disk: bool = False
     starts: bool = True
+    time_limit_s: int = 60
+    poison: str = ""
+    """The call to the engine at which this job kills the worker, each time."""
     image: str = "here"
     """`here`, `pulled` or `missing`."""
 
@@ -57,7 +61,7 @@ class Truth:
     started_s: float | None = None
     ended_s: float | None = None
     by: str = ""
-    """Who ended it: itself, oom, stop, engine, hand, host or remove."""
+    """Who ended it: itself, oom, deadline, stop, engine, hand, host or remove."""
     written: bytes = b""
 
     @property
@@ -103,7 +107,8 @@ class StandInEngine:
         """By image reference."""
         self._news = world.signal()
         """Given whenever a container writes or ends, or the engine goes away or comes back."""
-        self._remembers_since_ms = world.wall_ms()
+        self._oldest_ms: int | None = None
+        """Of the events that the daemon remembers."""
         self._made = 0
 
     # What the worker may ask.
@@ -112,6 +117,8 @@ class StandInEngine:
         self._call("ping", lambda: None)
 
     def find_image(self, reference: str) -> str | None:
+        if self._programs[reference].poison == "find_image":
+            self._world.faults.crash("of poison at find_image")
         return self._call("find_image", lambda: self._image(reference))
 
     def pull_image(self, reference: str, heard: Callable[[PullProgress], None]) -> str | Failure:
@@ -134,17 +141,17 @@ class StandInEngine:
         """Two calls, as at the real one: wait, then look."""
         until_s = self._world.now_s + timeout_s
         self._call("wait", lambda: None)
-        while (found := self.containers.get(name)) is not None and found.status == "running":
+        while (found := self.find(name)) is not None and found.status == "running":
             if self._world.now_s >= until_s:
                 return False
             self._news.wait(until_s - self._world.now_s)
             self._check_here()
         facts = self.facts(name)
-        return facts is None or facts.has_ended
+        return facts is None or not (facts.is_alive or facts.status == "created")
 
     def stop(self, name: str, grace_s: int) -> None:
         self._call("stop", lambda: self._terminate(name, grace_s, "stop"))
-        while (found := self.containers.get(name)) is not None and found.status == "running":
+        while (found := self.find(name)) is not None and found.status == "running":
             self._news.wait(grace_s)
             self._check_here()
 
@@ -159,37 +166,55 @@ class StandInEngine:
         return self._follow(name, since_ns)
 
     def usage(self, name: str) -> Usage | None:
+        self._poisoned(name, "usage")
         return self._call("usage", lambda: self._usage(name))
 
     def owned(self, node_id: str) -> tuple[Owned, ...]:
         return self._call("owned", lambda: self._owned(node_id))
 
     def history(self, name: str, since_ms: int) -> History:
+        self._poisoned(name, "history")
         return self._call("history", lambda: self._history(name, since_ms))
 
     def keeps_running(self) -> bool:
         return self._call("keeps_running", lambda: self.live_restore)
 
+    def find(self, name: str) -> Container | None:
+        """Return the container of this name or id."""
+        if (found := self.containers.get(name)) is not None:
+            return found
+        here = self.containers.values()
+        return next((each for each in here if each.container_id == name), None)
+
     # What the world does to it.
 
-    def go(self) -> None:
-        """The daemon dies; what runs goes on."""
+    def go(self, *, asked: bool) -> None:
+        """The daemon dies; asked to, and without live-restore, it takes along what runs."""
         self.is_away = True
+        if asked and not self.live_restore:
+            for each in self._running():
+                self.end(each, self._code_of_term(), "engine")
         self._news.give()
 
     def come_back(self) -> None:
-        """The daemon starts; without live-restore it kills what it finds running."""
+        """The daemon starts, and has forgotten what was; without live-restore it ends what runs."""
         self.is_away = False
-        self._remembers_since_ms = self._world.wall_ms()
+        self._oldest_ms = None
         for each in self.containers.values():
             each.events.clear()
             self._read_pipe(each)
-            if each.status == "running" and not self.live_restore:
-                code = self._world.choice((KILLED, TERMINATED))
-                self._tell(each, "kill", 15 if code == TERMINATED else 9)
-                self.end(each, code, "engine")
-                self._tell(each, "stop")
+        for each in [] if self.live_restore else self._running():
+            self._tell(each, "kill", 15)
+            self.end(each, self._code_of_term(), "engine")
+            self._tell(each, "stop")
         self._news.give()
+
+    def _running(self) -> list[Container]:
+        return [each for each in self.containers.values() if each.status == "running"]
+
+    def _code_of_term(self) -> int:
+        """Return how a process may end that the daemon ends: also as if all were well."""
+        return self._world.choice((KILLED, TERMINATED, 0))
 
     def _read_pipe(self, each: Container) -> None:
         """Take what was written meanwhile, if it still runs; else the last of it is lost."""
@@ -201,13 +226,13 @@ class StandInEngine:
 
     def reboot(self) -> None:
         """The host restarts: nothing runs any more, and the engine is there again at once."""
+        for each in self._running():
+            self.end(each, self._world.choice((KILLED, BY_HOST)), "host")
         for each in self.containers.values():
             each.events.clear()
-            if each.status == "running":
-                self.end(each, self._world.choice((KILLED, BY_HOST)), "host")
-                each.events.clear()
+            each.unread.clear()
         self.is_away = False
-        self._remembers_since_ms = self._world.wall_ms()
+        self._oldest_ms = None
         self._news.give()
 
     def rotate(self, container: Container) -> None:
@@ -216,14 +241,14 @@ class StandInEngine:
 
     def take_away(self, name: str, by: str) -> None:
         """Remove a container, killing it first if it runs."""
-        found = self.containers.get(name)
+        found = self.find(name)
         if found is None:
             return
         if found.status == "running":
             self._tell(found, "kill", 9)
             self.end(found, KILLED, by)
         self._tell(found, "destroy")
-        del self.containers[name]
+        del self.containers[found.spec.name]
         self.gone.append(found)
         self._news.give()
 
@@ -254,6 +279,12 @@ class StandInEngine:
 
     def _call(self, what: str, effect: Callable[[], T]) -> T:
         return self._world.faults.call(f"engine {what}", self._check_here, effect, _silent)
+
+    def _poisoned(self, name: str, what: str) -> None:
+        """Some jobs kill the worker whenever it does a certain thing with them."""
+        found = self.find(name)
+        if found is not None and found.program.poison == what:
+            self._world.faults.crash(f"of poison at {what}")
 
     def _check_here(self) -> None:
         if self.is_away:
@@ -311,6 +342,18 @@ class StandInEngine:
         for delay_s, line in each.program.lines:
             self._world.after(delay_s, lambda line=line: self._write(each, run, line))
         self._world.after(each.program.run_s, lambda: self._finish(each, run))
+        if each.spec.deadline is not None:
+            after_s = each.program.time_limit_s + DEADLINE_MARGIN_S
+            self._world.after(after_s, lambda: self._reach_deadline(each, run))
+
+    def _reach_deadline(self, each: Container, run: int) -> None:
+        """The program inside ends the job (engine/deadline.py)."""
+        if each.truth.starts != run:
+            return
+        if each.program.heeds_term:
+            self.end(each, TERMINATED, "deadline")
+        else:
+            self._world.after(STOP_GRACE_S, lambda: self.end(each, KILLED, "deadline"))
 
     def _write(self, each: Container, run: int, line: bytes) -> None:
         if each.status != "running" or each.truth.starts != run:
@@ -334,7 +377,7 @@ class StandInEngine:
                 file.write(bytes((each.spec.disk_mb << 20) + 4096))
 
     def _facts(self, name: str) -> Facts | None:
-        found = self.containers.get(name)
+        found = self.find(name)
         if found is None:
             return None
         started_ms, finished_ms = found.started_ms, found.finished_ms
@@ -351,7 +394,7 @@ class StandInEngine:
         )
 
     def _terminate(self, name: str, grace_s: int, by: str) -> None:
-        found = self.containers.get(name)
+        found = self.find(name)
         if found is None or found.status != "running":
             return
         self._tell(found, "kill", 15)
@@ -369,7 +412,7 @@ class StandInEngine:
             self._tell(found, "stop")
 
     def _follow(self, name: str, since_ns: int) -> Iterator[LogRecord]:
-        found = self.containers.get(name)
+        found = self.find(name)
         last: LogRecord | None = None
         while found is not None:
             self._check_here()
@@ -381,12 +424,12 @@ class StandInEngine:
                 yield last
             if fresh:
                 continue
-            if found.status != "running" or self.containers.get(name) is not found:
+            if found.status != "running" or self.find(name) is not found:
                 return
             self._news.wait(3600.0)
 
     def _usage(self, name: str) -> Usage | None:
-        found = self.containers.get(name)
+        found = self.find(name)
         if found is None or found.status != "running" or found.truth.started_s is None:
             return None
         return Usage(int((self._world.now_s - found.truth.started_s) * 1000), 32)
@@ -399,12 +442,18 @@ class StandInEngine:
         )
 
     def _history(self, name: str, since_ms: int) -> History:
-        found = self.containers.get(name)
-        events = tuple(each for each in found.events if each.at_ms >= since_ms) if found else ()
-        return History(events, is_whole=since_ms >= self._remembers_since_ms)
+        found = self.find(name)
+        events = tuple(found.events) if found else ()
+        reaches_back = self._oldest_ms is not None and self._oldest_ms <= since_ms
+        has_start = any(each.action == "start" for each in events)
+        return History(events, is_whole=reaches_back or has_start)
 
     def _tell(self, container: Container, action: str, signal: int | None = None) -> None:
-        container.events.append(EngineEvent(self._world.wall_ms(), action, signal))
+        if self.is_away:
+            return  # nobody sees it
+        at_ms = self._world.wall_ms()
+        self._oldest_ms = at_ms if self._oldest_ms is None else min(self._oldest_ms, at_ms)
+        container.events.append(EngineEvent(at_ms, action, signal))
 
 
 def _silent(what: str) -> EngineUnreachableError:

@@ -94,8 +94,6 @@ class StandInOracle:
         self.registered = False
         self.stale: list[Offer] = []
         """Offers that a confused network may deliver again."""
-        self._heard_s = 0.0
-        """When a heartbeat last came."""
         self._world = world
         self._news = world.signal()
         self._blobs: set[str] = set()
@@ -204,8 +202,8 @@ class StandInOracle:
         return job
 
     def _lose(self, job: OracleJob) -> None:
-        if self._heard_s > self._world.now_s - LEASE_S / 2 and job.told_lost_s is None:
-            self._world.violated(f"job {job.job_id[:4]}: accepted, and not held by its node")
+        if not self._world.node_knows(job.job_id):
+            self._world.violated(f"job {job.job_id[:4]}: accepted, and its node does not know it")
         self._close(job, Reason.NODE_FAULT, "the node was not heard of any more")
 
     def _watch_lease(self, job: OracleJob) -> None:
@@ -235,7 +233,6 @@ class StandInOracle:
     def _heartbeat(self, beat: Heartbeat) -> HeartbeatReply:
         if not self.registered:
             raise RefusedError("unknown_node", "cannot take the heartbeat: register first")
-        self._heard_s = self._world.now_s
         lost = []
         for job_id in beat.holding:
             job = self._job(job_id)

@@ -21,6 +21,8 @@ from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_life import leave
+from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.pool import Pool
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
@@ -67,6 +69,8 @@ class World:
         self.engine = StandInEngine(self, {each.image: each.program for each in self.orders})
         self.life: Life | None = None
         self.lives = 0
+        self.starts_again = False
+        """The last life ended itself because the disk failed."""
         self.rows_at_end: tuple[JobRow, ...] = ()
         self._stopped = False
         self._expected = len(self.orders)
@@ -121,6 +125,10 @@ class World:
         """Look whether there is room for it."""
         checks.check_taken(self)
 
+    def node_knows(self, job_id: str) -> bool:
+        """Whether the journal holds a job; taken for granted while no worker lives."""
+        return self.life is None or self.life.journal.find(job_id) is not None
+
     # Its course.
 
     def run(self) -> None:
@@ -168,15 +176,33 @@ class World:
                 self.time.run_next()
             if (life := self.life) is not None and life.pool.wake.is_set():
                 life.hurry()
+        except JournalError as error:
+            self._own_end(error)
         except Crash:
             self._end_life()
             self._begin_later(self.choice((0.1, 0.1, 5.0, self.draw(0, 60), 1.2 * LEASE_S)))
 
     def _begin_life(self) -> None:
-        if self.life is None:
-            self.lives += 1
-            self.say(f"worker starts, life {self.lives}, boot {self.boot}")
-            self.life = Life(self)
+        if self.life is not None:
+            return
+        self.lives += 1
+        self.say(f"worker starts, life {self.lives}, boot {self.boot}")
+        life = Life(self)
+        try:
+            life.compose()
+        except (Crash, JournalError):
+            life.close()
+            raise
+        self.life, self.starts_again = life, False
+
+    def _own_end(self, error: JournalError) -> None:
+        """The worker ends itself, as main.run does, because its disk fails."""
+        if not self.faults.met & {"disk full"}:
+            self.violated(f"the worker ended itself: {error}")
+        self.say(f"worker ends itself: {error}")
+        self.starts_again = self.life is not None
+        self._end_life()
+        self._begin_later(self.choice((1.0, 30.0)))
 
     def _begin_later(self, delay_s: float) -> None:
         if self.faults.is_calm:
@@ -243,8 +269,10 @@ class World:
             return
         self.faults.met.add("engine away")
         self.engine.live_restore = live_restore
-        self.say(f"engine goes, live-restore {'on' if live_restore else 'off'}")
-        self.engine.go()
+        asked = self.chance.random() < 0.5
+        how = "is asked to end" if asked else "is killed"
+        self.say(f"engine {how}, live-restore {'on' if live_restore else 'off'}")
+        self.engine.go(asked=asked)
         self.after(self.choice((1.0, 10.0, 60.0)), self._engine_back)
 
     def _engine_back(self) -> None:
@@ -339,11 +367,18 @@ class Life:
         self._world = world
         self.step_s = world.now_s
         self._stalled_until_s = 0.0
-        clock = Clock(world.wall_s, world.monotonic_s)
-        self.journal = Journal(world.folder / "journal.db", clock.now_ms)
+        self._clock = clock = Clock(world.wall_s, world.monotonic_s)
+        self._path = world.folder / "journal.db"
+        self.journal = Journal(self._path, clock.now_ms, f"boot {world.boot}")
+        self.journal.died = self.journal.died and not world.starts_again
         self._db = self.journal._db
         self.journal._db = JournalConnection(self._db, world.faults)  # type: ignore[assignment]
-        self.pool = Pool()
+        self.journal.storage.keep_ballast()
+        self.pool = Pool(clock.monotonic_s)
+
+    def compose(self) -> None:
+        """Build the worker."""
+        world, clock = self._world, self._clock
         deps = Deps(
             journal=self.journal,
             engine=world.engine,
@@ -385,5 +420,6 @@ class Life:
         return self.journal.jobs()
 
     def close(self) -> None:
-        """Nothing runs any more: the kernel closes the file."""
-        self._db.close()
+        """Nothing runs any more: the kernel closes the file, if the worker did not."""
+        if self.journal._leave.detach() is not None:
+            leave(self._db, self._path)
