@@ -107,11 +107,23 @@ def _check_facts(world: World, job: OracleJob, report: Report, found: list[Conta
         world.violated(
             f"job {job.job_id[:4]}: {report.reason.value} ({report.detail}), but {ended}: {names}"
         )
-    truth_ms = int(ran.truth.ran_s * 1000) if ran else 0
+    truth_ms = int(_ran_at_most_s(world, job, ran) * 1000)
     if report.ran_ms > truth_ms + ROUNDING_MS:
         world.violated(f"job {job.job_id[:4]}: {report.ran_ms} ms reported, {truth_ms} ran")
     if report.exit_code is not None and (ran is None or report.exit_code != ran.exit_code):
         world.violated(f"job {job.job_id[:4]}: exit code {report.exit_code} is not its own")
+
+
+def _ran_at_most_s(world: World, job: OracleJob, ran: Container | None) -> float:
+    """Return how long a job ran; where the wall clock was set, as long as it could be believed to.
+
+    Then the engine's own times are worth nothing, and its end is as late as the worker saw it.
+    """
+    if ran is None or ran.truth.started_s is None:
+        return 0.0
+    if "clock jump" in world.faults.met:
+        return job.reported_s - ran.truth.started_s
+    return ran.truth.ran_s
 
 
 def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
@@ -128,9 +140,8 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
             why.add(Reason.START_ERROR)
         return why | ({Reason.NODE_FAULT} if met else set())
     ours = {Reason.NODE_FAULT}
-    is_shaken = bool(
-        met & {"reboot", "engine away", f"remove {job.job_id}", f"provider cancels {job.job_id}"}
-    )
+    shaking = {f"{how} {job.job_id}" for how in ("remove", "stop", "kill", "provider cancels")}
+    is_shaken = bool(met & {"reboot", "engine away", *shaking})
     if ran.truth.by == "itself":
         own = Reason.SUCCEEDED if ran.exit_code == 0 else Reason.FAILED
         return {own} | stops | (ours if is_shaken else set())
@@ -139,7 +150,7 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
     if ran.truth.by == "deadline":
         return {Reason.TIME_LIMIT} | stops | (ours if is_shaken else set())
     if ran.truth.by == "stop":
-        return stops
+        return stops | (ours if is_shaken else set())
     return ours | stops
 
 

@@ -61,6 +61,7 @@ class OracleJob:
     bodies: set[str] = field(default_factory=set)
     """Of every report that ever came under this job's key."""
     accepted_reports: int = 0
+    reported_s: float = 0.0
     log_complete: bool = False
     ran_ms: int = 0
     settlement: Settlement | None = None
@@ -353,7 +354,7 @@ class StandInOracle:
         return Done()
 
     def _take(self, job: OracleJob, report: Report, digest: str) -> None:
-        job.report, job.report_digest = report, digest
+        job.report, job.report_digest, job.reported_s = report, digest, self._world.now_s
         job.accepted_reports += 1
         stored = (len(job.log), hashlib.sha256(job.log).hexdigest())
         job.log_complete = report.log_complete and stored == (report.log_bytes, report.log_sha256)

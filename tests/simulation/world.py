@@ -224,6 +224,7 @@ class World:
             len(jobs) == self._expected
             and all(job.is_over for job in jobs)
             and self.life is not None
+            and self.life.has_swept
             and not self.life.worker.has_jobs
             and not self.engine.containers
         )
@@ -414,6 +415,11 @@ class Life:
         """Get no turn for a while."""
         self._world.say(f"worker stalls for {for_s:.0f} s")
         self._stalled_until_s = self.step_s = self._world.now_s + for_s
+
+    @property
+    def has_swept(self) -> bool:
+        """Whether it has looked for what its former lives left."""
+        return self.worker._recovered
 
     def rows(self) -> tuple[JobRow, ...]:
         """Return the jobs, as its journal has them."""
