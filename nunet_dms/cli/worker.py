@@ -141,8 +141,8 @@ def _what_is_given_up(words: LastWords) -> str:
     if words.open_jobs is None:
         return "it cannot be read: whatever jobs are open in it are given up"
     return (
-        f"{words.open_jobs} open jobs are given up,"
-        f" {words.reports_waiting} of them with a report that the Oracle does not have"
+        f"open jobs that are given up: {words.open_jobs};"
+        f" reports that the Oracle does not have: {words.reports_waiting}"
     )
 
 

@@ -194,6 +194,7 @@ def frozen_report(us: Identity, job: JobRow, ending: Ending) -> tuple[str, bytes
         log_bytes=ending.log.length,
         log_sha256=ending.log.sha256,
         log_complete=ending.log.complete,
+        log_dropped_bytes=ending.log.dropped_bytes,
         results_hash=ending.results.digest,
         results_complete=ending.results_complete,
     )

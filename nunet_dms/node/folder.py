@@ -127,7 +127,7 @@ class JobFolder:
         """Remove inputs, outputs and their manifest; the log stays."""
         shutil.rmtree(self.inputs, ignore_errors=True)
         shutil.rmtree(self.outputs, ignore_errors=True)
-        for name in ("part", "results.json", "deadline"):
+        for name in ("part", "results.json", "deadline", "log.index"):
             (self.path / name).unlink(missing_ok=True)
 
 

@@ -98,14 +98,11 @@ class InboxHandler:
     def _take_ends(self, inbox: Inbox) -> None:
         """Take the news of what was reported, unless we do not know yet that it was."""
         for settlement in inbox.settlements:
-            if not self._is_early(settlement.job_id):
-                self._take_settlement(settlement)
+            self._take_settlement(settlement)
         for job_id in inbox.receipts:
-            if not self._is_early(job_id):
-                self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+            self._take_receipt(job_id)
         for void in inbox.voided:
-            if not self._is_early(void.job_id):
-                self._take_void(void)
+            self._take_void(void)
 
     def handle(self, outcome: Outcome) -> bool:
         """Take what came of one of our tasks; False if it is the runner's."""
@@ -190,8 +187,12 @@ class InboxHandler:
         """Wait before the next poll: what we cannot answer by name would come again at once."""
         self._deps.backoff.fail(Task("", "poll"), self._deps.clock.monotonic_s())
 
+    def _take_receipt(self, job_id: str) -> None:
+        if not self._is_early(job_id):
+            self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+
     def _take_settlement(self, settlement: Settlement) -> None:
-        if self.oracle is None:
+        if self.oracle is None or self._is_early(settlement.job_id):
             return
         job_id = settlement.job_id
         row = self._deps.journal.find(job_id)
@@ -213,6 +214,8 @@ class InboxHandler:
 
     def _take_void(self, void: Voided) -> None:
         """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
+        if self._is_early(void.job_id):
+            return
         row = self._deps.journal.find(void.job_id)
         if row is not None and row.state in _MAY_BE_VOID:
             log.error("job_void job=%s why=%s", void.job_id, void.why)

@@ -35,7 +35,8 @@ def last_words(path: Path) -> LastWords:
     try:
         with trouble_told(path), closing(open_as_it_is(path)) as db:
             open_jobs = len(db.execute(sql["open_jobs"]).fetchall())
-            return LastWords(open_jobs, int(db.execute(sql["outbox_waiting"]).fetchone()[0]))
+            waiting = [row for row in db.execute(sql["outbox"]) if not row["parked"]]
+            return LastWords(open_jobs, len(waiting))
     except JournalError:
         return LastWords()
 

@@ -43,6 +43,11 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     return copy
 
 
+def check_every_page(path: Path) -> None:
+    """Read every page, as a worker does before it starts; raises JournalUnusableError."""
+    _connect(f"file:{path}?mode=ro", path, every_page=True).close()
+
+
 def open_as_it_is(path: Path) -> sqlite3.Connection:
     """Open read-only what there is, be it not all that was here; raises JournalError."""
     return _connect(f"file:{path}?mode=ro", path)

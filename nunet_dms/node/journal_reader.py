@@ -25,6 +25,7 @@ from nunet_dms.node.rows import (
     MachineRow,
     MissedRow,
     NoteRow,
+    OutboxRow,
     WorkerRow,
 )
 from nunet_dms.node.states import State
@@ -95,7 +96,11 @@ class JournalReader:
 
     def outbox_waiting(self) -> int:
         """Return how many reports still have to reach the Oracle."""
-        return int(self._rows("outbox_waiting")[0][0])
+        return sum(not report.parked for report in self.outbox())
+
+    def outbox(self) -> tuple[OutboxRow, ...]:
+        """Return the reports that the Oracle has not taken, oldest job first."""
+        return tuple([OutboxRow(**dict(row)) for row in self._rows("outbox")])
 
     def earned(self) -> int:
         """Return what settled jobs have paid, in base units."""

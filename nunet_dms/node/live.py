@@ -14,6 +14,8 @@ from nunet_dms.node.limits import limit_of
 from nunet_dms.node.logs import LogEnd
 from nunet_dms.node.pool import Task
 from nunet_dms.node.rows import JobRow
+from nunet_dms.node.states import State
+from nunet_dms.protocol.phase import Phase
 from nunet_dms.protocol.report import Reason
 
 
@@ -42,6 +44,15 @@ class Live:
     ships: bool = True
     sample_at_s: float = 0.0
     cleaned: bool = field(default=False)
+
+
+def phase_of(live: Live) -> Phase:
+    """Return what a job is at, for its requester to see."""
+    if live.row.state is State.RUNNING:
+        return Phase(name="running")
+    if (seen := live.pulling) is None:
+        return Phase(name="preparing")
+    return Phase(name="pulling", done_bytes=seen.done_bytes, total_bytes=seen.total_bytes)
 
 
 def ask(

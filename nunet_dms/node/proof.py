@@ -188,7 +188,7 @@ def _ask(engine: Engine, spec: ContainerSpec, timeout_s: int) -> Answer:
             return Answer(problem=failure.detail)
         if not engine.wait(spec.name, timeout_s):
             return Answer(problem=f"it did not end within {timeout_s} s")
-        output = _bounded(engine.logs(spec.name))
+        output = _bounded(record.data for record in engine.records(spec.name, 0))
         return Answer(output, _bad_end(engine.facts(spec.name), output))
     finally:
         engine.remove(spec.name)

@@ -94,6 +94,20 @@ class EarningRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A report that the Oracle has not taken, and what its worth depends on."""
+
+    job_id: str
+    parked: str
+    """Why it never will: then it is kept as evidence alone. Empty while it is tried."""
+    price: int
+    reason: str
+    ran_ms: int
+    time_limit_s: int
+    changed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerRow:
     """What the worker last said of itself; states are `ok` or the reason why not."""
 

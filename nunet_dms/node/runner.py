@@ -18,22 +18,23 @@ from nunet_dms.errors import (
     UnreachableError,
 )
 from nunet_dms.node.admission import VerifiedJob
-from nunet_dms.node.delivery import deliver, save_results
+from nunet_dms.node.delivery import UndeliverableError, deliver, save_results
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import Ending, end_of, frozen_report
 from nunet_dms.node.engine.profile import container_name
 from nunet_dms.node.engine.types import Failure
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal_trouble import JournalFullError
-from nunet_dms.node.live import Live, ask, ask_stop
+from nunet_dms.node.live import Live, ask, ask_stop, phase_of
 from nunet_dms.node.logs import finished
 from nunet_dms.node.poison import Quarantine, is_poison
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.running import Running
 from nunet_dms.node.starting import Starting
-from nunet_dms.node.states import State
+from nunet_dms.node.states import AT_WORK, State
 from nunet_dms.protocol.job import Manifest
+from nunet_dms.protocol.phase import JobProgress
 from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ class Runner:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._live: dict[str, Live] = {}
+        self._told: dict[str, str] = {}
+        """What each job was at when that was last told."""
         self._starting = Starting(deps, self._end)
         self._running = Running(deps, self._store_end)
         self._quarantine = Quarantine(deps, self._store_end)
@@ -92,6 +95,22 @@ class Runner:
     def rows(self) -> tuple[JobRow, ...]:
         """Return the jobs in hand."""
         return tuple(live.row for live in self._live.values())
+
+    def progress(self) -> tuple[JobProgress, ...]:
+        """Return what each job that we have accepted and that has not ended is at; told now."""
+        self._told = self._phase_names()
+        return tuple(
+            JobProgress(job_id=job_id, phase=phase_of(self._live[job_id])) for job_id in self._told
+        )
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a job is at something else than was last told."""
+        return self._phase_names() != self._told
+
+    def _phase_names(self) -> dict[str, str]:
+        lives = [live for live in self._live.values() if live.row.state in AT_WORK]
+        return {live.row.job_id: phase_of(live).name for live in lives}
 
     def stop(self, job_id: str, reason: Reason) -> None:
         """Have a job stopped, once; the first reason stays."""
@@ -165,7 +184,7 @@ class Runner:
         refused = isinstance(error, RefusedError)
         if task.what == "accept" and refused:
             live.row = self._deps.journal.move(live.row, State.LOST, str(error))
-        elif task.what == "deliver" and refused:
+        elif task.what == "deliver" and isinstance(error, UndeliverableError):
             live.row = self._deps.journal.parked(live.row, str(error))
         elif task.what == "ship" and refused:
             live.ships = False

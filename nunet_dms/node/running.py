@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from nunet_dms.node.delivery import save_results, ship_log
 from nunet_dms.node.deps import Deps
@@ -48,8 +49,8 @@ class Running:
         """Do what a running job asks for."""
         deps, name, path = self._deps, live.name, live.folder.log
         if live.log_end is None:
-            grew = deps.pool.wake.set
-            ask(deps, live, "log", lambda: pump(deps.engine.logs(name), path, grew))
+            engine, grew = deps.engine, deps.pool.wake.set
+            ask(deps, live, "log", lambda: pump(partial(engine.records, name), path, grew))
         self._ship(live)
         if live.ended is not None:
             if live.log_end is not None:

@@ -195,8 +195,10 @@ UPDATE outbox SET acked = 1 WHERE job_id = :job_id AND acked = 0;
 -- name: report_parked
 UPDATE outbox SET parked = :why WHERE job_id = :job_id AND acked = 0;
 
--- name: outbox_waiting
-SELECT COUNT(*) FROM outbox WHERE acked = 0 AND parked = '';
+-- name: outbox
+SELECT outbox.job_id, outbox.parked, job.price, job.reason, job.ran_ms, job.time_limit_s,
+       job.changed_ms
+FROM outbox JOIN job USING (job_id) WHERE acked = 0 ORDER BY job.admitted_ms, job.job_id;
 
 -- name: insert_event
 INSERT INTO event (job_id, at_ms, what, detail) VALUES (:job_id, :now_ms, :what, :detail);

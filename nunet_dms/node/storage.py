@@ -179,7 +179,7 @@ class Storage:
 
     def _words(self) -> str:
         """Name the file system by where it is mounted."""
-        folder = self._folder.absolute()
+        folder = self._folder.resolve()
         mount = next((each for each in (folder, *folder.parents) if each.is_mount()), folder)
         return f"the file system at {mount}, with {self._folder},"
 

@@ -169,6 +169,8 @@ class Worker:
         if self._introduction.is_due and self._can("register"):
             self._storage.survives(partial(self._introduce, oracle))
         if self._introduction.is_made:
+            if self._runner.has_news:
+                self._due["heartbeat"] = 0.0
             if self._is_due("heartbeat"):
                 beat = self._heartbeat()
                 self._regularly("heartbeat", HEARTBEAT_EVERY_S, lambda: deps.oracle.heartbeat(beat))
@@ -268,6 +270,7 @@ class Worker:
             accepting=self._takes_jobs,
             free_cpu_mhz=free.cpu_mhz,
             free_ram_mb=free.ram_mb,
+            progress=self._runner.progress(),
         )
 
     @property

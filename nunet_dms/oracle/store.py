@@ -20,7 +20,7 @@ POOL_CONNECTIONS = 16
 POOL_OVERFLOW = 48
 """Further connections: one for each thread of the server, at most."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """SQLite's user_version of our file; the first release had 0."""
 STEPS: dict[int, tuple[str, ...]] = {
     2: (
@@ -34,6 +34,10 @@ STEPS: dict[int, tuple[str, ...]] = {
         "CREATE INDEX jobs_by_deadline ON jobs (deadline_slot)",
         # From now on the chain is asked again for what it had of these.
         "UPDATE jobs SET look_at_s = 0 WHERE state IN ('offered', 'running', 'settled')",
+    ),
+    3: (
+        "ALTER TABLE jobs ADD COLUMN log_dropped_bytes BIGINT DEFAULT 0 NOT NULL",
+        "ALTER TABLE jobs ADD COLUMN phase TEXT",
     ),
 }
 """What takes a file to each version; new tables are made besides."""

@@ -120,6 +120,9 @@ class Report:
     log_bytes: Annotated[int, Range(0, 2**50)] = 0
     log_sha256: Hex32
     log_complete: bool
+    """Whether every byte that the job wrote is in the log."""
+    log_dropped_bytes: Annotated[int, Range(0, 2**50)] = 0
+    """What it wrote past the node's limit: not in the log, but counted."""
     results_hash: Hex32
     results_complete: bool
 

@@ -9,6 +9,7 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import docker
@@ -85,7 +86,7 @@ def run(engine: DockerEngine, spec: ContainerSpec, log: Path) -> tuple[Facts, st
     assert engine.start(container_id) is None
     while not engine.wait(spec.name, 20):
         pass
-    pump(engine.logs(spec.name), log, lambda: None)
+    pump(partial(engine.records, spec.name), log, lambda: None)
     facts = engine.facts(spec.name)
     assert facts is not None
     return facts, log.read_text()
@@ -212,7 +213,7 @@ def test_what_is_ours_is_found_by_its_label(engine: DockerEngine, spec: Spec) ->
     engine.remove(wanted.name)  # gone is fine
     assert all(each.name != wanted.name for each in engine.owned(NODE))
     assert engine.facts(wanted.name) is None
-    assert list(engine.logs(wanted.name)) == []
+    assert list(engine.records(wanted.name, 0)) == []
 
 
 def test_an_image_is_found_by_its_id_and_a_missing_one_is_data(

@@ -14,10 +14,10 @@ from typing import Any, TypeVar, cast
 import docker
 import docker.errors
 import requests.exceptions
-from docker.models.containers import Container
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
+from nunet_dms.node.engine.docker_logs import ContainerLog, read_records
 from nunet_dms.node.engine.history import read_history
 from nunet_dms.node.engine.profile import (
     LABEL_JOB,
@@ -32,6 +32,7 @@ from nunet_dms.node.engine.types import (
     Facts,
     Failure,
     History,
+    LogRecord,
     Owned,
     PullProgress,
     Usage,
@@ -232,14 +233,14 @@ class DockerEngine:
             if error.status_code != 409:  # its removal is already under way
                 raise
 
-    @_engine_call
-    def logs(self, name: str) -> Iterator[bytes]:
-        """Follow the log from the start; each chunk is one frame of one stream."""
+    def records(self, name: str, since_ns: int) -> Iterator[LogRecord]:
+        """Read what the engine keeps of the output, and what comes until the end."""
+        source = ContainerLog(self._docker, name, lambda: self.facts(name))
         try:
-            container = self._docker.containers.get(name)
-        except docker.errors.NotFound:
-            return iter(())
-        return _chunks(container)
+            yield from read_records(source, since_ns)
+        except DOCKER_ERRORS as error:
+            problem, cure = docker_problem(error, docker_address(), CALL_TIMEOUT_S)
+            raise EngineUnreachableError(problem, hint=cure) from error
 
     @_engine_call
     def usage(self, name: str) -> Usage | None:
@@ -271,24 +272,6 @@ class DockerEngine:
             )
             for each in found
         )
-
-
-def _chunks(container: Container) -> Iterator[bytes]:
-    """Yield what a container wrote; following alone loses a last line without its newline.
-
-    Docker 20.10 hands such a line out only to a plain read after the end: so read once more.
-    """
-    try:
-        size = 0
-        for chunk in container.logs(stream=True, follow=True):
-            size += len(chunk)
-            yield chunk
-        for chunk in container.logs(stream=True, follow=False):
-            if len(chunk) > size:
-                yield chunk[size:]
-            size = max(size - len(chunk), 0)
-    except DOCKER_ERRORS as error:
-        raise EngineUnreachableError(f"cannot read the log: {str(error)[:DETAIL_MAX]}") from error
 
 
 def _say(error: docker.errors.APIError) -> str:

@@ -23,7 +23,7 @@ PULL_SILENCE_S = 300
 DETAIL_MAX = 300
 
 FINAL = (
-    *("manifest unknown", "not found", "does not exist", "denied", "unauthorized"),
+    *("manifest unknown", "unknown blob", "not found", "does not exist", "denied", "unauthorized"),
     *("verification failed", "no matching manifest", "invalid", "unsupported"),
     *("not implemented", "filesystem layer", "unexpected media type"),
 )
@@ -57,29 +57,29 @@ def _listen(lines: Iterator[Any], heard: Callable[[PullProgress], None]) -> str:
             continue
         if "error" in line:
             return str(line["error"]) or "an error without a word"
-        seen = _layer(line)
-        if seen is not None and (seen[0] in layers or len(layers) < LAYERS_MAX):
-            layer, done, total = seen
-            before = layers.get(layer, (0, 0))
-            layers[layer] = (max(done, before[0]), max(total, before[1]))
-            heard(
-                PullProgress(
-                    sum(each[0] for each in layers.values()),
-                    sum(each[1] for each in layers.values()),
-                )
-            )
+        if _count(line, layers):
+            done, total = map(sum, zip(*layers.values(), strict=True))
+            heard(PullProgress(done, total))
     return ""
 
 
-def _layer(line: Mapping[str, Any]) -> tuple[str, int, int] | None:
-    """Return a layer, its bytes that are here and its size, where a line tells them."""
+def _count(line: Mapping[str, Any], layers: dict[str, tuple[int, int]]) -> bool:
+    """Note a layer's bytes that are here, and its size; False for a line that tells of none."""
+    layer, status = str(line.get("id", "")), line.get("status")
+    before = layers.get(layer)
+    if status == "Download complete" and before is not None:
+        layers[layer] = (before[1], before[1])  # the last bytes have no line of their own
+        return True
     detail = line.get("progressDetail")
-    if line.get("status") != "Downloading" or not isinstance(detail, Mapping):
-        return None
+    if status != "Downloading" or not isinstance(detail, Mapping):
+        return False
     done, total = detail.get("current"), detail.get("total")
     if not isinstance(done, int) or not isinstance(total, int):
-        return None
-    return str(line.get("id", "")), max(done, 0), max(total, 0)
+        return False
+    if before is None and len(layers) >= LAYERS_MAX:
+        return False
+    layers[layer] = (min(max(done, 0), total), max(total, 0))
+    return True
 
 
 def _judge(reference: str, problem: str) -> Failure:

@@ -1,10 +1,10 @@
 """What the runner may ask of a container engine, and what it answers.
 
 A container's end is data; only an engine that does not answer raises, and then what it runs is
-*unknown*, not failed. Order of calls for one job: find or pull its image, create, start, then logs
-and wait side by side (each in a thread of its own), facts and history, remove. `stop` and `facts`
-may come at any time from any thread. Every call may be repeated; `create` with a name that exists
-answers the container that has it.
+*unknown*, not failed. Order of calls for one job: find or pull its image, create, start, then
+records and wait side by side (each in a thread of its own), facts and history, remove. `stop` and
+`facts` may come at any time from any thread. Every call may be repeated; `create` with a name that
+exists answers the container that has it.
 """
 
 from __future__ import annotations
@@ -90,8 +90,10 @@ class LogRecord:
     """One piece of a container's output as the engine stored it: a line, or a part of one."""
 
     at_ns: int
-    """Unix nanoseconds; never less than that of the record before."""
+    """Unix nanoseconds; that of its beginning for every part of a line, so that it may go back."""
     data: bytes
+    after_gap: bool = False
+    """Whether the engine may have thrown records away before this one that nobody had read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,12 @@ class Engine(Protocol):
     def remove(self, name: str) -> None:
         """Remove a container and what it alone uses; fine if it is gone."""
 
-    def logs(self, name: str) -> Iterator[bytes]:
-        """Yield stdout and stderr from the first byte kept, and on until the container ends."""
+    def records(self, name: str, since_ns: int) -> Iterator[LogRecord]:
+        """Yield stdout and stderr from the first record kept at or after `since_ns` (Unix time).
+
+        Goes on until the container has ended and all that it wrote was given; a container that is
+        gone has no records.
+        """
 
     def usage(self, name: str) -> Usage | None:
         """Return what a running container has used, None when it does not run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nunet_dms.errors import MalformedError, NunetError
+from nunet_dms.node.journal_file import check_every_page
 from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
@@ -34,6 +35,7 @@ def read_worker_word(where: Paths) -> WorkerWord:
     try:
         if not is_made(where.journal):
             return WorkerWord(pid)
+        check_every_page(where.journal)
         with JournalReader(where.journal) as journal:
             row, pin = journal.worker(), journal.pin()
     except PermissionError:  # another user's; what is said of its folder tells that

@@ -379,5 +379,6 @@ def node_row(job_id: str, ticket_id: str, job: JobRow) -> NodeRow:
         time_limit_s=job.time_limit_s, price=job.price, image="", container_id="", image_id="",
         boot_id="", stop_reason="", stop_ms=None, reason="", detail="", exit_code=None, ran_ms=0,
         cpu_ms=None, ram_peak_mb=None, earned=None, settlement_tx_id="", admitted_ms=0,
-        started_ms=None, finished_ms=None, changed_ms=0,
+        started_ms=None, finished_ms=None, changed_ms=0, started_mono_ms=None,
+        engine_gone_ms=None, deaths=0, death_state="",
     )  # fmt: skip
