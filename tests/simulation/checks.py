@@ -196,5 +196,5 @@ def _check_left(world: World) -> None:
         world.violated("a wish to cancel is left")
 
 
-KEPT = frozenset({"log"})
+KEPT = frozenset({"log", "log.index"})
 """In a job's folder after its end."""

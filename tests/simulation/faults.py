@@ -7,13 +7,16 @@ are met alone, and some meet all of them.
 from __future__ import annotations
 
 import errno
+import os
 import random
 import re
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from nunet_dms.errors import NunetError
@@ -214,6 +217,45 @@ class NoRoomError(OSError):
     is_simulated = True
 
 
+class LogDisk:
+    """What the log's pump takes for the module `os`: a disk that can be full, a sudden death."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(os, name)
+
+    def pwrite(self, file: int, data: bytes, at: int) -> int:
+        """Write all of it, nothing, or half of it as the last thing that is done."""
+        if self._faults.disk_is_full:
+            raise NoRoomError(errno.ENOSPC, "No space left on device")
+        try:
+            self._faults.point("while writing the log")
+        except Crash:
+            os.pwrite(file, data[: len(data) // 2], at)
+            raise
+        return os.pwrite(file, data, at)
+
+
+class Told:
+    """`Storage.told` without its cost where all is well, which is nearly always."""
+
+    def __init__(self, plain: Callable[[], AbstractContextManager[None]]) -> None:
+        self._plain = plain
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Say of an error what the journal's room says of it."""
+        if isinstance(error, Exception):
+            with self._plain():
+                raise error
+
+
 class Room(Storage):
     """The journal's room on the disk of the simulation; its ballast is small."""
 
@@ -222,6 +264,11 @@ class Room(Storage):
 
     def __init__(self, journal: Path) -> None:
         super().__init__(journal, Sizes(ballast_bytes=4096))
+        self._told = Told(super().told)
+
+    def told(self) -> AbstractContextManager[None]:
+        """Tell as ever."""
+        return self._told
 
     def _free(self) -> tuple[int, int | None]:
         return (0 if self.faults.disk_is_full else 1 << 40), None

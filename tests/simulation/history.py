@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from nunet_dms.node import delivery, inbox, journal, pool, prepare
+from nunet_dms.node import delivery, inbox, journal, logs, pool, prepare
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.rows import JobRow
 from nunet_dms.wholefile import write_whole
 from tests.simulation import checks, papers
-from tests.simulation.faults import Room, on_this_disk
+from tests.simulation.faults import LogDisk, Room, on_this_disk
 from tests.simulation.virtual import replaced
 from tests.simulation.world import World
 
@@ -75,6 +75,8 @@ class Lab:
             (prepare, "_write_deadline", _write_deadline),
             *papers.CHANGES,
             (pool, "threading", _threads(world)),
+            (logs, "time", SimpleNamespace(monotonic=world.monotonic_s)),
+            (logs, "os", LogDisk(world.faults)),
             (delivery, "write_whole", write),
             (inbox, "write_whole", write),
         )

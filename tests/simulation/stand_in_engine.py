@@ -7,7 +7,7 @@ really happened in a container (`Container.truth`) is kept apart from what the e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
@@ -86,6 +86,9 @@ class Container:
     exit_code: int = 0
     oom: bool = False
     records: list[LogRecord] = field(default_factory=list)
+    """That the engine still has."""
+    thrown_away: int = 0
+    """Records before those."""
     unread: list[LogRecord] = field(default_factory=list)
     """In the pipe while the daemon is down."""
     events: list[EngineEvent] = field(default_factory=list)
@@ -125,9 +128,6 @@ class StandInEngine:
         heard(PullProgress(0, 0))
         return self._call("pull_image", lambda: self._pull(reference))
 
-    def resolve_image(self, reference: str) -> str | Failure:
-        return self._call("resolve_image", lambda: self._image(reference) or self._pull(reference))
-
     def create(self, spec: ContainerSpec) -> str | Failure:
         return self._call("create", lambda: self._create(spec))
 
@@ -157,9 +157,6 @@ class StandInEngine:
 
     def remove(self, name: str) -> None:
         self._call("remove", lambda: self.take_away(name, "remove"))
-
-    def logs(self, name: str) -> Iterator[bytes]:
-        return (record.data for record in self.records(name, 0))
 
     def records(self, name: str, since_ns: int) -> Iterator[LogRecord]:
         self._call("records", lambda: None)
@@ -237,7 +234,9 @@ class StandInEngine:
 
     def rotate(self, container: Container) -> None:
         """The engine drops the older half of a log."""
-        del container.records[: -(-len(container.records) // 2)]
+        thrown_away = -(-len(container.records) // 2)
+        del container.records[:thrown_away]
+        container.thrown_away += thrown_away
 
     def take_away(self, name: str, by: str) -> None:
         """Remove a container, killing it first if it runs."""
@@ -412,18 +411,18 @@ class StandInEngine:
             self._tell(found, "stop")
 
     def _follow(self, name: str, since_ns: int) -> Iterator[LogRecord]:
-        found = self.find(name)
-        last: LogRecord | None = None
+        """Yield by number; where records were thrown away that this reader lacks, one says so."""
+        found, number, is_wanted = self.find(name), 0, False
         while found is not None:
             self._check_here()
-            fresh = [each for each in found.records if each.at_ns >= since_ns]
-            if last is not None:
-                places = [number for number, each in enumerate(fresh) if each is last]
-                fresh = fresh[places[0] + 1 :] if places else fresh
-            for last in fresh:
-                yield last
-            if fresh:
-                continue
+            while number < found.thrown_away + len(found.records):
+                has_gap = number < found.thrown_away
+                number = max(number, found.thrown_away)
+                record = found.records[number - found.thrown_away]
+                number += 1
+                is_wanted = is_wanted or record.at_ns >= since_ns
+                if is_wanted:
+                    yield replace(record, after_gap=has_gap)
             if found.status != "running" or self.find(name) is not found:
                 return
             self._news.wait(3600.0)
