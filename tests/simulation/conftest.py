@@ -11,7 +11,9 @@ STORY = "simulation"
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what the tests here noted; with xdist, too."""
     reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
-    lines = sorted({str(line) for each in reports for name, line in each.user_properties if name == STORY})
+    lines = sorted(
+        {str(line) for each in reports for name, line in each.user_properties if name == STORY}
+    )
     if lines:
         terminalreporter.section("simulation")
     for line in lines:

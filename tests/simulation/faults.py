@@ -61,6 +61,14 @@ class Plan:
     nemeses: tuple[tuple[float, str], ...]
 
 
+QUIET = Plan(
+    crash_rate=0, crashes_max=0, request_lost=0, answer_lost=0, delivered_twice=0,
+    news_confused=0, engine_fails_before=0, engine_fails_after=0, engine_hangs=0, latency_s=0,
+    step_s=1, lag_s=0, calm_s=0, nemeses=(),
+)  # fmt: skip
+"""Nothing goes wrong."""
+
+
 def draw_plan(chance: random.Random) -> Plan:
     """Draw a mixture."""
 

@@ -151,8 +151,6 @@ def _verdict(sealed: Sealed, ticket_key: str) -> Verdict:
     return open_sealed(sealed, Verdict, Domain.VERDICT, ticket_key)
 
 
-
-
 remembered = lru_cache(maxsize=4096)
 
 

@@ -135,7 +135,9 @@ class StandInOracle:
     def heartbeat(self, beat: Heartbeat) -> HeartbeatReply:
         reply = self._call("heartbeat", lambda: self._heartbeat(beat))
         for job_id in reply.lost:
-            job = self.jobs[job_id]
+            job = self.jobs.get(job_id)
+            if job is None:
+                continue
             job.told_lost_s = self._world.now_s if job.told_lost_s is None else job.told_lost_s
         return reply
 
@@ -236,6 +238,9 @@ class StandInOracle:
             raise RefusedError("unknown_node", "cannot take the heartbeat: register first")
         lost = []
         for job_id in beat.holding:
+            if job_id not in self.jobs:
+                lost.append(job_id)
+                continue
             job = self._job(job_id)
             if job.state == "running":
                 job.lease_expires_s = self._world.now_s + LEASE_S
@@ -345,7 +350,9 @@ class StandInOracle:
         if job.report_digest:
             if job.report_digest == sealed.digest:
                 return Done(duplicate=True)
-            raise RefusedError("report_conflict", f"cannot take the report of job {job_id}: another")
+            raise RefusedError(
+                "report_conflict", f"cannot take the report of job {job_id}: another"
+            )
         if job.state != "running":
             raise RefusedError("not_running", f"cannot do this: job {job_id} is {job.state}")
         if job.announced.digest != report.results_hash or self._missing(job):

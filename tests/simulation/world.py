@@ -28,7 +28,7 @@ from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.worker import Worker
 from tests.simulation import checks
-from tests.simulation.faults import Faults, JournalConnection, draw_plan
+from tests.simulation.faults import Faults, JournalConnection, Plan, draw_plan
 from tests.simulation.looking import Looking
 from tests.simulation.papers import CORE_MHZ, LEASE_S, START_S, US, paper_of
 from tests.simulation.scenario import draw_orders
@@ -52,7 +52,7 @@ JOB_USER = f"{os.geteuid()}:{os.getegid()}"
 class World:
     """One history, told by `story`; what it broke is in `violations`."""
 
-    def __init__(self, seed: int, folder: Path) -> None:
+    def __init__(self, seed: int, folder: Path, plan: Plan | None = None) -> None:
         self.seed = seed
         self.folder = folder
         self.chance = random.Random(seed)
@@ -62,7 +62,7 @@ class World:
         self.wall_offset_s = 0.0
         self.boot = 1
         self.booted_s = 0.0
-        self.plan = draw_plan(self.chance)
+        self.plan = plan or draw_plan(self.chance)
         self.faults = Faults(self, self.plan)
         self.orders = draw_orders(self.chance, self.plan.calm_s)
         self.oracle = StandInOracle(self)
@@ -230,8 +230,12 @@ class World:
         )
 
     def _what_is_left(self) -> str:
-        jobs = [f"{job.job_id[:4]} {job.state}" for job in self.oracle.jobs.values() if not job.is_over]
-        rows = [f"{row.job_id[:4]} {row.state.value}" for row in self.life.rows()] if self.life else []
+        jobs = [
+            f"{job.job_id[:4]} {job.state}" for job in self.oracle.jobs.values() if not job.is_over
+        ]
+        rows = (
+            [f"{row.job_id[:4]} {row.state.value}" for row in self.life.rows()] if self.life else []
+        )
         return f"oracle {jobs}, node {rows}, containers {list(self.engine.containers)}"
 
     def _calm(self) -> None:

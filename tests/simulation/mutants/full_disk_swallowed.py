@@ -21,6 +21,4 @@ def transaction(self: Journal) -> Iterator[None]:
             raise
 
 
-
-
 CHANGES = ((Journal, "_transaction", transaction),)

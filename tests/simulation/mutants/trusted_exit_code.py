@@ -15,7 +15,9 @@ def intend_start(self: Starting, live: Live) -> None:
     now_ms, mono_ms = deps.clock.now_ms(), deps.clock.mono_ms()
     live.row = deps.journal.starting(live.row, deps.boot_id, mono_ms)
     live.row = deps.journal.started(live.row, now_ms, deps.boot_id, mono_ms)
-    deps.pool.submit(Task(live.row.job_id, "stop"), lambda: deps.engine.start(live.row.container_id))
+    deps.pool.submit(
+        Task(live.row.job_id, "stop"), lambda: deps.engine.start(live.row.container_id)
+    )
 
 
 def classify(_job: JobRow, evidence: Evidence) -> Failure:
