@@ -50,7 +50,7 @@ def _draw_program(chance: random.Random, number: int, run_s: float, limit_s: int
     times = sorted(run_s * chance.random() for _ in range(chance.choice((0, 1, 2, 4))))
     return Program(
         run_s=run_s,
-        exit_code=137 if oom else chance.choice((0, 0, 0, 1, 7, 137, 143)),
+        exit_code=137 if oom else chance.choice((0, 0, 0, 1, 127, 137, 143)),
         oom=oom,
         lines=tuple(
             (when_s, b"job %d line %d\n" % (number, line)) for line, when_s in enumerate(times)

@@ -313,16 +313,12 @@ class StandInEngine:
         return self.containers[spec.name].container_id
 
     def _start(self, container_id: str) -> Failure | None:
-        each = next(
-            (found for found in self.containers.values() if found.container_id == container_id),
-            None,
-        )
+        each = self.find(container_id)
         if each is None:
             raise NunetError(f"cannot use Docker: No such container: {container_id}")
         if each.status != "created":
             return None
         if not each.program.starts:
-            each.exit_code = 127
             return Failure(Reason.START_ERROR, "cannot start the job: no such file")
         self.run(each)
         return None
