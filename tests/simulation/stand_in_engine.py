@@ -234,7 +234,7 @@ class StandInEngine:
 
     def rotate(self, container: Container) -> None:
         """The engine drops the older half of a log."""
-        thrown_away = -(-len(container.records) // 2)
+        thrown_away = len(container.records) // 2
         del container.records[:thrown_away]
         container.thrown_away += thrown_away
 
