@@ -9,7 +9,15 @@ from functools import partial
 
 from nunet_dms.node.delivery import save_results, ship_log
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, classify, may_lack_output, ran_ms
+from nunet_dms.node.ending import (
+    UNTOLD,
+    Ending,
+    Evidence,
+    Moment,
+    classify,
+    may_lack_output,
+    ran_ms,
+)
 from nunet_dms.node.engine.types import Facts, Usage
 from nunet_dms.node.limits import STOP_GRACE_S, WAIT_S
 from nunet_dms.node.live import Live, ask, ask_stop

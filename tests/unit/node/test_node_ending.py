@@ -182,7 +182,7 @@ def test_every_combination_has_a_reason_and_success_needs_all_of_its_facts(
 def test_setting_the_clock_makes_no_job_longer(
     admitted: JobRow, finished_ms: int, seen: Moment, mono_ms: int | None, run_ms: int
 ) -> None:
-    job = replace(admitted, boot_id=BOOT, started_mono_ms=mono_ms)
+    job = replace(admitted, boot_id=BOOT, started_ms=1000, started_mono_ms=mono_ms)
     facts = replace(ENDED, finished_ms=finished_ms)
     assert ran_ms(job, Evidence(facts, OWN, True, BOOT, seen)) == run_ms
 
@@ -214,7 +214,7 @@ def test_every_reason_has_a_consequence() -> None:
 def test_a_start_that_came_long_after_it_was_asked_for_is_no_clock_that_was_set(
     admit: Callable[..., JobRow],
 ) -> None:
-    """Asked to start at 1 s of the monotonic clock, started at 28 s, in a later life; seen at 31 s."""
+    """Asked at 1 s of the monotonic clock, started at 28 s, in a later life; seen at 31 s."""
     job = replace(admit(), boot_id=BOOT, started_mono_ms=1000, started_ms=None)
     facts = replace(ENDED, started_ms=28_000, finished_ms=30_000)
     seen_at = Moment(wall_ms=31_000, mono_ms=31_000)
