@@ -4,6 +4,9 @@ Reads `digits.csv.gz` (1,797 real 8x8 images of the UCI set; see README.md) from
 trains a small neural network (64 pixels, one hidden layer, 10 digits) and writes `metrics.json`,
 `model.json` and `confusion.png` to `NUNET_OUTPUT_DIR`. A fixed shuffle sets a fifth of the images
 apart; they are read once, after the last epoch, and nothing is chosen by them.
+
+After each epoch it saves itself in `NUNET_CHECKPOINT_DIR`, where that is set, and goes on from what
+it finds there: to the very same network as if it had never been interrupted.
 """
 
 # ruff: noqa: T201, S311 -- a job talks through its output; a seed is the point, not a secret
@@ -58,6 +61,14 @@ class Network(NamedTuple):
     output_bias: Vector
 
 
+class Training(NamedTuple):
+    """Where the training stands: all that the next epoch depends on."""
+
+    network: Network
+    rng: random.Random
+    epochs: list[dict[str, float]]
+
+
 def main() -> None:
     """Read, train, measure, write."""
     inputs = Path(os.environ.get("NUNET_INPUT_DIR", "."))
@@ -67,10 +78,9 @@ def main() -> None:
 
     train, validation, test = split(read_images(inputs / "digits.csv.gz"))
     print(f"digits: {len(train)} to train, {len(validation)} to watch, {len(test)} held out")
-    rng = random.Random(SEED)
-    network = new_network(rng)
-    epochs = []
-    for epoch in range(1, EPOCHS + 1):
+    saves = os.environ.get("NUNET_CHECKPOINT_DIR")
+    network, rng, epochs = training = begin(Path(saves) if saves else None)
+    for epoch in range(len(epochs) + 1, EPOCHS + 1):
         rate = LEARNING_RATE * (0.51 + 0.49 * math.cos(math.pi * (epoch - 1) / EPOCHS))
         loss = train_one_epoch(network, train, rate, rng)
         seen = accuracy(confusion_matrix(network, validation))
@@ -78,6 +88,8 @@ def main() -> None:
         epochs.append({"epoch": epoch, "loss": round(loss, 4), "validation": round(seen, 4)})
         line = f"epoch {epoch:2}/{EPOCHS}  loss {loss:.4f}  validation {seen:.1%}  {seconds:5.1f} s"
         print(line, flush=True)
+        if saves:
+            save(training, Path(saves))
 
     matrix = confusion_matrix(network, test)
     metrics = {
@@ -109,6 +121,30 @@ def split(images: list[Image]) -> tuple[list[Image], list[Image], list[Image]]:
     test_at = round(len(images) * (1 - TEST_SHARE))
     validation_at = round(len(images) * (1 - TEST_SHARE - VALIDATION_SHARE))
     return images[:validation_at], images[validation_at:test_at], images[test_at:]
+
+
+def begin(folder: Path | None) -> Training:
+    """Return a new training, or the one that was saved in the folder."""
+    rng = random.Random(SEED)
+    new = Training(new_network(rng), rng, [])
+    if folder is None or not (folder / "training.json").exists():
+        return new
+    saved = json.loads((folder / "training.json").read_text())
+    version, numbers, gauss = saved["rng"]
+    rng.setstate((version, tuple(numbers), gauss))
+    print(f"going on after epoch {len(saved['epochs'])}", flush=True)
+    return Training(Network(**saved["network"]), rng, saved["epochs"])
+
+
+def save(training: Training, folder: Path) -> None:
+    """Write under another name, then rename: whoever looks at any time finds a whole file."""
+    state = {
+        "network": training.network._asdict(),
+        "rng": training.rng.getstate(),
+        "epochs": training.epochs,
+    }
+    (folder / "training.part").write_text(json.dumps(state))
+    (folder / "training.part").replace(folder / "training.json")
 
 
 def new_network(rng: random.Random) -> Network:

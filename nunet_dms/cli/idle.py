@@ -11,6 +11,7 @@ MISSED_WORDS = {
     "ram": "asked for more RAM than was free",
     "disk": "asked for more disk than was free",
     "unsupported": "asked for what no node offers yet",
+    "platform": "went on from a checkpoint of another kind of machine",
     "price": "asked for a lower price than yours",
     "dearer": "went to another node, as cheap or cheaper",
     "paused": "came while no jobs were taken",

@@ -118,6 +118,11 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
         f"state      {view.state.value}{reason}",
         f"price      {unit.show(view.price)}, paid in {view.payment_tx_id}",
     ]
+    if (saved := view.checkpoint) is not None:
+        lines.append(
+            f"checkpoint number {saved.number} of {clock_time(saved.taken_ms // 1000)}, "
+            f"{saved.size_bytes} bytes; to go on from it: nunet request resume {view.job_id[:12]}"
+        )
     if view.detail:
         lines.append(f"detail     {view.detail}")
     if view.exit_code is not None:

@@ -19,7 +19,7 @@ from nunet_dms.node.earnings import worth_of
 from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import EventRow, JobRow, OutboxRow
+from nunet_dms.node.rows import CheckpointRow, EventRow, JobRow, OutboxRow
 from nunet_dms.node.states import RESERVING, State
 
 FOLLOW_EVERY_S = 0.2
@@ -36,6 +36,19 @@ class JobStory:
     events: tuple[EventRow, ...]
     report: OutboxRow | None
     """Its report, while the Oracle has not taken it."""
+    checkpoint: CheckpointRow | None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """All of it for `--json`; of a checkpoint not its content."""
+        saved = self.checkpoint
+        return {
+            "job": asdict(self.job),
+            "events": [asdict(event) for event in self.events],
+            "checkpoint": saved
+            and {"number": saved.number, "taken_ms": saved.taken_ms, "stored": saved.stored},
+            "report": self.report and _report_facts(self.report),
+        }
 
 
 @app.callback()
@@ -62,13 +75,9 @@ def show(
     with JournalReader(paths.resolve().journal) as journal:
         row = journal.job(job)
         report = next((each for each in journal.outbox() if each.job_id == row.job_id), None)
-        story = JobStory(row, journal.events(row.job_id), report)
-    facts = {
-        "job": asdict(story.job),
-        "events": [asdict(event) for event in story.events],
-        "report": _report_facts(report) if report else None,
-    }
-    render.show(render.Shown("nunet.job/1", facts, _story_lines(story)), as_json)
+        saved = journal.checkpoint(row.job_id)
+        story = JobStory(row, journal.events(row.job_id), report, saved)
+    render.show(render.Shown("nunet.job/1", story.facts, _story_lines(story)), as_json)
 
 
 @app.command()
@@ -199,6 +208,11 @@ def _story_lines(story: JobStory) -> tuple[str, ...]:
     if story.report is not None:
         fate = f"is kept: {story.report.parked}" if story.report.parked else "waits for the Oracle"
         lines.append(f"report    worth {worth_of(story.report)} base units; it {fate}")
+    if (saved := story.checkpoint) is not None:
+        where = "at the Oracle" if saved.stored else "not sent yet"
+        lines.append(
+            f"saved     {clock_time(saved.taken_ms / 1000)}, checkpoint {saved.number}, {where}"
+        )
     lines += [
         f"{clock_time(each.at_ms / 1000)}  {each.what}  {each.detail}".rstrip()
         for each in story.events

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nunet_dms import paths
-from nunet_dms.cli import objection, render, submit
+from nunet_dms.cli import objection, render, request_resume, submit
 from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester
 from nunet_dms.cli.job_view import log_words, view_facts, view_lines, view_row
 from nunet_dms.cli.passphrases import PASSPHRASE, opening
@@ -32,6 +32,7 @@ PAYER = typer.Option("", "--wallet", help="A wallet's name; else the one that re
 
 app.command()(submit.quote)
 app.command()(submit.submit)
+app.command()(request_resume.resume)
 
 
 @app.command(name="list")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,8 +90,7 @@ def submit(
     """
     where = paths.resolve()
     _check_usage(job_file, resume, signed, unsigned, pay_from)
-    if results is not None and not follow:
-        raise UsageError("cannot use --results without --follow: there are none yet")
+    ending = Ending(follow, results)
     if unsigned is not None and job_file is not None:
         if follow:
             raise UsageError("cannot follow a job that is not paid: give --follow with --signed")
@@ -103,15 +103,32 @@ def submit(
     if old is not None:
         wallet, oracle = old.wallet, old.oracle_url
     with requester(where, oracle_url(where, oracle), wallet, passphrase) as us:
-        record = old or _signed(us, _read(job_file, image), max_price, yes=yes)
-        view = us.submit(record)
-        render.progress(f"job {view.job_id} handed in, paid in transaction {view.payment_tx_id}")
-        if follow:
-            view = _follow(us, view.job_id, results)
-        unit = us.unit
-    shown = render.Shown("nunet.request/1", view_facts(view, unit), view_lines(view, unit))
+        record = old or signed_job(us, _read(job_file, image), max_price, yes=yes)
+        hand_in(us, record, ending, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What is to be done with a job once it is handed in."""
+
+    follow: bool
+    results: Path | None
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what makes no sense."""
+        if self.results is not None and not self.follow:
+            raise UsageError("cannot use --results without --follow: there are none yet")
+
+
+def hand_in(us: Requester, record: SubmissionRecord, ending: Ending, *, as_json: bool) -> None:
+    """Hand in what was signed and show the job; followed to its end, exit 1 unless it succeeded."""
+    view = us.submit(record)
+    render.progress(f"job {view.job_id} handed in, paid in transaction {view.payment_tx_id}")
+    if ending.follow:
+        view = _follow(us, view.job_id, ending.results)
+    shown = render.Shown("nunet.request/1", view_facts(view, us.unit), view_lines(view, us.unit))
     render.show(shown, as_json)
-    if follow and view.reason != "succeeded":
+    if ending.follow and view.reason != "succeeded":
         raise typer.Exit(int(ExitCode.UNEXPECTED))
 
 
@@ -177,11 +194,12 @@ def _agreed(
     if render.can_ask() and not yes and not render.confirm("Pay this?"):
         raise UsageError("nothing was paid", hint="to skip the question: --yes")
     uploaded = us.upload(checked.quote, job)
-    render.progress(f"inputs: {len(job.inputs)} files, {uploaded} uploaded")
+    if len(job.inputs) == len(job.spec.inputs.files):  # else they are the Oracle's own copies
+        render.progress(f"inputs: {len(job.inputs)} files, {uploaded} uploaded")
     return checked
 
 
-def _signed(us: Requester, job: JobFile, max_price: str, *, yes: bool) -> SubmissionRecord:
+def signed_job(us: Requester, job: JobFile, max_price: str, *, yes: bool) -> SubmissionRecord:
     """Sign, and write down what was signed before anything is paid."""
     return us.prepare(_agreed(us, job, max_price, yes=yes), job.spec)
 

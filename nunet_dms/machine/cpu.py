@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from nunet_dms.machine.cpu_flags import instruction_sets
 from nunet_dms.machine.cpu_rate import find_rate
 from nunet_dms.machine.kernelfile import (
     names_in,
@@ -62,6 +63,8 @@ class CpuFacts:
     source: str
     physical_cores: int | None = None
     virtualization: str = ""
+    flags: tuple[str, ...] = ()
+    """Instruction sets, see `cpu_flags`."""
 
     @property
     def total_mhz(self) -> int | None:
@@ -82,6 +85,7 @@ def read_cpu(root: Path = Path("/")) -> CpuFacts:
         source=source,
         physical_cores=None if physical is None else min(physical, cores),
         virtualization=_virtualization(info),
+        flags=instruction_sets(info),
     )
 
 

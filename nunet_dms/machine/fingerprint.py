@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from nunet_dms.protocol.machine import GPUS_MAX, MachineFacts, MachineGpu
 
 TEXT_MAX_CHARACTERS = 200
 """Of a text that travels: names of systems, processors and cards."""
+_WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 WSL = frozenset({Kind.WSL1, Kind.WSL2})
 
 
@@ -113,10 +115,17 @@ def on_the_wire(found: Fingerprint) -> MachineFacts:
         hypervisor=found.virtualization.hypervisor[:TEXT_MAX_CHARACTERS],
         os_name=found.platform.os_name[:TEXT_MAX_CHARACTERS],
         kernel=found.platform.kernel[:TEXT_MAX_CHARACTERS],
+        architecture=_plain_word(found.platform.architecture),
+        cpu_flags=cpu.flags,
         engine_version=engine.version[:TEXT_MAX_CHARACTERS],
         cgroup_version=1 if engine.cgroup_version == 1 else 2 if engine.cgroup_version else None,
         storage_driver=engine.storage_driver[:TEXT_MAX_CHARACTERS],
     )
+
+
+def _plain_word(text: str) -> str:
+    """Return a machine type if that is what it is: it is compared, and told to strangers."""
+    return text if _WORD.fullmatch(text) else ""
 
 
 def _works_for_ml(gpu: Gpu) -> bool:

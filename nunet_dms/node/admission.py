@@ -15,6 +15,7 @@ from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.job import JobSpec
 from nunet_dms.protocol.node import Offer
+from nunet_dms.protocol.platform import Platform, misfit
 from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.ticket import Ticket, open_ticket
 
@@ -36,8 +37,13 @@ class VerifiedJob:
         return self.ticket.job_id
 
 
-def verify_offer(offer: Offer, pinned: OracleInfo, us: Identity, now_s: float) -> VerifiedJob:
-    """Return the job inside an offer; raises VerificationError with one code for each rule."""
+def verify_offer(
+    offer: Offer, pinned: OracleInfo, us: Identity, now_s: float, here: Platform | None = None
+) -> VerifiedJob:
+    """Return the job inside an offer; raises VerificationError with one code for each rule.
+
+    `here` is what this machine is, None while that is not known.
+    """
     job = read_offer(offer, pinned.ticket_key)
     ticket, request, spec = job.ticket, job.request, job.spec
     rules = (
@@ -74,6 +80,7 @@ def verify_offer(offer: Offer, pinned: OracleInfo, us: Identity, now_s: float) -
         if not holds:
             raise VerificationError(code, f"cannot take job {ticket.job_id}: {why}")
     _check_supported(spec)
+    _check_platform(spec, here)
     return job
 
 
@@ -101,7 +108,6 @@ def _check_supported(spec: JobSpec) -> None:
     unsupported = {
         "$.network": spec.network != "none",
         "$.resources.gpus": spec.resources.gpus > 0,
-        "$.checkpoint": spec.checkpoint is not None,
         "$.kind": spec.kind != "batch",
     }
     for where, asked in unsupported.items():
@@ -109,3 +115,20 @@ def _check_supported(spec: JobSpec) -> None:
             raise VerificationError(
                 "unsupported", f"cannot take the job: this node does not offer {where}", where=where
             )
+
+
+def _check_platform(spec: JobSpec, here: Platform | None) -> None:
+    """Refuse a job that was begun on a machine which ours cannot stand in for."""
+    resume = None if spec.checkpoint is None else spec.checkpoint.resume
+    if resume is None:
+        return
+    if here is None:
+        why: str | None = "this machine has not been looked at yet"
+    else:
+        why = misfit(resume.platform, here)
+    if why is not None:
+        raise VerificationError(
+            "platform_mismatch",
+            f"cannot take the job: {why}",
+            where="$.checkpoint.resume.platform",
+        )

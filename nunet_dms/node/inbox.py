@@ -129,7 +129,8 @@ class InboxHandler:
         if self.oracle is None:
             return
         try:
-            job = verify_offer(offer, self.oracle, self._deps.identity, self._deps.clock.wall_s())
+            us, here = self._deps.identity, self._runner.checkpoints.platform
+            job = verify_offer(offer, self.oracle, us, self._deps.clock.wall_s(), here)
             if self._deps.journal.find(job.job_id) is not None:
                 self._hold_polls()  # a stale offer of a job that we have: its own state goes on
                 return

@@ -186,6 +186,22 @@ class Journal(JournalReader):
         with self._transaction():
             self._write("set_usage", job_id=job_id, cpu_ms=cpu_ms, ram_peak_mb=ram_peak_mb)
 
+    def checkpointed(self, job_id: str, number: int, taken_ms: int, sealed: bytes) -> None:
+        """Store what a job saved, before any of it leaves; a number is used once."""
+        with self._transaction():
+            self._write(
+                "write_checkpoint",
+                job_id=job_id,
+                number=number,
+                taken_ms=taken_ms,
+                manifest=sealed,
+            )
+
+    def checkpoint_stored(self, job_id: str, number: int) -> None:
+        """Note that the Oracle has all of a checkpoint."""
+        with self._transaction():
+            self._write("checkpoint_stored", job_id=job_id, number=number)
+
     def pin_oracle(self, url: str, info: bytes) -> None:
         """Store the Oracle's own words; another Oracle only while no job of the former is open.
 

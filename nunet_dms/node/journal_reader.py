@@ -18,6 +18,7 @@ from nunet_dms.node.journal_life import statements
 from nunet_dms.node.journal_trouble import trouble_told
 from nunet_dms.node.rows import (
     Capacity,
+    CheckpointRow,
     EarningRow,
     EventRow,
     ImageRow,
@@ -154,6 +155,14 @@ class JournalReader:
     def report(self, job_id: str) -> bytes:
         """Return the frozen body of a job's report."""
         return bytes(self._rows("report_body", job_id=job_id)[0][0])
+
+    def checkpoint(self, job_id: str) -> CheckpointRow | None:
+        """Return what a job saved last, or None."""
+        rows = self._rows("checkpoint", job_id=job_id)
+        if not rows:
+            return None
+        known = dict(rows[0])
+        return CheckpointRow(**known | {"stored": bool(known["stored"])})
 
     def _rows(self, query: str, **values: object) -> list[sqlite3.Row]:
         with (

@@ -33,6 +33,8 @@ LIMITS_S: dict[str, float | None] = {
     "prepare": PREPARE_LIMIT_S,
     "collect": COLLECT_LIMIT_S,
     "deliver": DELIVER_LIMIT_S,
+    "snapshot": COLLECT_LIMIT_S,
+    "store": DELIVER_LIMIT_S,
     "log": None,  # it writes to a file as long as the job lives: two of it would write at once
 }
 

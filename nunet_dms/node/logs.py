@@ -207,10 +207,12 @@ class _Pump:
 
     def _gap(self) -> None:
         """Mark that something is missing; what the log holds beyond our place stays."""
-        mark_at = os.pread(self._file.fileno(), len(GAP_MARK), self._at)
+        size, file = len(GAP_MARK), self._file.fileno()
         self._gaps += 1
-        if mark_at == GAP_MARK:  # an earlier life marked it, and died before it was noted
-            self._at += len(GAP_MARK)
+        if os.pread(file, size, self._at) == GAP_MARK:
+            self._at += size  # an earlier life marked it, and died before it was noted
+            return
+        if self._at == self._size >= size and os.pread(file, size, self._at - size) == GAP_MARK:
             return
         self._at = self._size
         self._write(GAP_MARK[: max(LOG_MAX_BYTES - self._at, 0)])

@@ -63,6 +63,10 @@ class OracleClient:
         """Append to a job's log; the answer is where the Oracle's copy now ends."""
         return self._http.put_log(job_id, offset, chunk)
 
+    def put_checkpoint(self, job_id: str, sealed: Sealed) -> MissingBlobs:
+        """Announce a checkpoint; it is whole once nothing is missing."""
+        return self._http.call("PUT", f"/v1/jobs/{job_id}/checkpoint", sealed, MissingBlobs)
+
     def missing_results(self, job_id: str, results: Manifest) -> MissingBlobs:
         """Announce the results and learn which of them are to be uploaded."""
         return self._http.call("POST", f"/v1/jobs/{job_id}/results", results, MissingBlobs)

@@ -42,8 +42,11 @@ def prepare(
     existing = deps.engine.facts(container_name(deps.identity.node_id, row.job_id, row.attempt))
     if existing is not None:
         return Prepared(existing.container_id)
-    folder.make(deps.user)
+    checkpoint = job.spec.checkpoint
+    folder.make(deps.user, with_checkpoint=checkpoint is not None)
     folder.stage(job.spec.inputs, deps.oracle.get_blob)
+    if checkpoint is not None and checkpoint.resume is not None:
+        folder.stage_checkpoint(checkpoint.resume.files, deps.oracle.get_blob, deps.user)
     created = deps.engine.create(container_spec(deps, row, job, folder, image_id))
     return created if isinstance(created, Failure) else Prepared(created)
 
@@ -63,6 +66,8 @@ def container_spec(
         "NUNET_OUTPUT_DIR": spec.outputs,
         "OMP_NUM_THREADS": str(cores),  # libraries that count the host's cores would be throttled
     }
+    if spec.checkpoint is not None:
+        limits["NUNET_CHECKPOINT_DIR"] = spec.checkpoint.folder
     return ContainerSpec(
         name=container_name(deps.identity.node_id, row.job_id, row.attempt),
         labels=(
@@ -82,6 +87,8 @@ def container_spec(
         outputs=folder.outputs,
         output_folder=spec.outputs,
         deadline=_write_deadline(deps, row, folder),
+        checkpoint=None if spec.checkpoint is None else folder.checkpoint,
+        checkpoint_folder="" if spec.checkpoint is None else spec.checkpoint.folder,
     )
 
 

@@ -155,6 +155,17 @@ class ImageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """What a job saved last: a sealed `protocol.checkpoint.CheckpointManifest`."""
+
+    number: int
+    taken_ms: int
+    manifest: bytes
+    stored: bool
+    """Whether the Oracle has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class MachineRow:
     """The machine as it was last told: `protocol.machine.MachineFacts` in canonical JSON."""
 

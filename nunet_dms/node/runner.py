@@ -18,6 +18,7 @@ from nunet_dms.errors import (
     UnreachableError,
 )
 from nunet_dms.node.admission import VerifiedJob
+from nunet_dms.node.checkpoints import DRAIN_CHECKPOINT_S, DRAIN_LOOK_S, Checkpoints
 from nunet_dms.node.delivery import UndeliverableError, deliver, save_results
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import Ending, end_of, frozen_report
@@ -63,7 +64,8 @@ class Runner:
         self._told: dict[str, str] = {}
         """What each job was at when that was last told."""
         self._starting = Starting(deps, self._end)
-        self._running = Running(deps, self._store_end)
+        self.checkpoints = Checkpoints(deps)
+        self._running = Running(deps, self.checkpoints, self._store_end)
         self._quarantine = Quarantine(deps, self._store_end)
         self._advance: dict[State, Callable[[Live], None]] = {
             State.ADMITTED: self._accept,
@@ -81,6 +83,7 @@ class Runner:
             **self._starting.handle,
             **self._running.handle,
             **self._quarantine.handle,
+            **self.checkpoints.handle,
             "accept": self._accepted,
             "deliver": self._delivered,
             "clean": self._cleaned,
@@ -137,9 +140,20 @@ class Runner:
             except JournalFullError as error:
                 full = error
             if live.cleaned and live.row.state in {State.SETTLED, State.LOST}:
+                self.checkpoints.forget(live.row.job_id)
                 del self._live[live.row.job_id]
         if full is not None:
             raise full
+
+    def drain(self) -> None:
+        """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun."""
+        deps = self._deps
+        ends_s = deps.clock.monotonic_s() + DRAIN_CHECKPOINT_S
+        while self._saves_any() and deps.clock.monotonic_s() < ends_s:
+            deps.pool.wake.wait(DRAIN_LOOK_S)
+            for outcome in deps.pool.collect():
+                if outcome.task.what in self.checkpoints.handle:  # the rest is asked for again
+                    self.handle(outcome)
 
     def handle(self, outcome: Outcome) -> None:
         """Take what came of a task; where it cannot be written down, the task is to be repeated."""
@@ -188,8 +202,14 @@ class Runner:
             live.row = self._deps.journal.parked(live.row, str(error))
         elif task.what == "ship" and refused:
             live.ships = False
+        elif task.what in self.checkpoints.handle:
+            self.checkpoints.failed(live, task.what, error)
         else:
             self._starting.failed(live, task.what, error, refused=refused)
+
+    def _saves_any(self) -> bool:
+        running = [live for live in self._live.values() if live.row.state is State.RUNNING]
+        return any([self.checkpoints.drain(live) for live in running if not live.ended])  # noqa: C419 - every one is to be begun
 
     # One pair of methods for each state: what to ask for, and what to make of the answer.
 
@@ -202,6 +222,8 @@ class Runner:
         log.info("job_accepted job=%s", live.row.job_id)
 
     def _deliver(self, live: Live) -> None:
+        if not self.checkpoints.finish(live):
+            return
         oracle, row, folder = self._deps.oracle, live.row, live.folder
         body = self._deps.journal.report(row.job_id)
         ask(self._deps, live, "deliver", lambda: deliver(oracle, row.job_id, folder, body))

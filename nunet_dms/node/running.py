@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from nunet_dms.node.checkpoints import Checkpoints
 from nunet_dms.node.delivery import save_results, ship_log
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import (
@@ -41,8 +42,11 @@ class Moved:
 class Running:
     """What the runner does with a job in state RUNNING; `store_end` moves it on."""
 
-    def __init__(self, deps: Deps, store_end: Callable[[Live, Ending], None]) -> None:
+    def __init__(
+        self, deps: Deps, checkpoints: Checkpoints, store_end: Callable[[Live, Ending], None]
+    ) -> None:
         self._deps = deps
+        self._checkpoints = checkpoints
         self._store_end = store_end
         self.handle: dict[str, Callable[[Live, object], None]] = {
             "log": self._log_ended,
@@ -65,6 +69,7 @@ class Running:
                 ended = live.ended
                 ask(deps, live, "collect", lambda: self._collect(live, ended))
             return
+        self._checkpoints.advance(live)
         ask(deps, live, "wait", lambda: deps.engine.wait(name, WAIT_S))
         if live.row.stop_reason:
             ask(deps, live, "stop", lambda: deps.engine.stop(name, STOP_GRACE_S))

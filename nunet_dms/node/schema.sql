@@ -113,7 +113,7 @@ CREATE TABLE checkpoint (                -- what a job saved, the newest of each
     job_id   TEXT PRIMARY KEY REFERENCES job (job_id),
     number   INTEGER NOT NULL,           -- from 1
     taken_ms INTEGER NOT NULL,
-    manifest BLOB NOT NULL,              -- protocol.checkpoint.CheckpointManifest
+    manifest BLOB NOT NULL,              -- protocol.checkpoint.CheckpointManifest, sealed
     stored   INTEGER NOT NULL CHECK (stored IN (0, 1))   -- the Oracle has all of it
 ) STRICT;
 CREATE TABLE image (                     -- images that we pulled: no other is ever removed
@@ -182,6 +182,18 @@ WHERE job_id = :job_id;
 
 -- name: set_earned
 UPDATE job SET earned = :earned, settlement_tx_id = :tx_id WHERE job_id = :job_id;
+
+-- name: write_checkpoint
+INSERT INTO checkpoint (job_id, number, taken_ms, manifest, stored)
+VALUES (:job_id, :number, :taken_ms, :manifest, 0)
+ON CONFLICT (job_id) DO UPDATE SET number = excluded.number, taken_ms = excluded.taken_ms,
+    manifest = excluded.manifest, stored = 0;
+
+-- name: checkpoint_stored
+UPDATE checkpoint SET stored = 1 WHERE job_id = :job_id AND number = :number;
+
+-- name: checkpoint
+SELECT number, taken_ms, manifest, stored FROM checkpoint WHERE job_id = :job_id;
 
 -- name: insert_report
 INSERT INTO outbox (key, job_id, body) VALUES (:key, :job_id, :body);

@@ -21,7 +21,6 @@ from nunet_dms.node.journal_trouble import (
     JournalReadOnlyError,
     trouble_told,
 )
-from nunet_dms.wholefile import failing_to
 
 log = logging.getLogger(__name__)
 
@@ -163,8 +162,10 @@ class Storage:
 
     def _free(self) -> tuple[int, int | None]:
         """Return how many bytes are free, and for how many files there is room (None: no limit)."""
-        with failing_to("look at", self._folder):
+        try:
             found = os.statvfs(self._folder)
+        except OSError as error:
+            raise JournalError(f"cannot look at {self._folder}: {error.strerror}") from error
         return found.f_bavail * found.f_frsize, found.f_favail if found.f_files else None
 
     def _is_read_only(self) -> bool:

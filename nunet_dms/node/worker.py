@@ -17,7 +17,7 @@ from pathlib import Path
 from nunet_dms import __version__
 from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
-from nunet_dms.machine.fingerprint import Fingerprint
+from nunet_dms.machine.fingerprint import Fingerprint, on_the_wire
 from nunet_dms.node.availability import Hold, Surroundings
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
@@ -42,6 +42,7 @@ from nunet_dms.oracle_http import NodeProof, OracleHttp
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, MissedWork
+from nunet_dms.protocol.platform import platform_of
 from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,7 @@ class Worker:
     def drain(self) -> None:
         """Stop taking work and let go: containers run on and are adopted at the next start."""
         self._storage.survives(partial(self._show, False))
+        self._storage.survives(self._runner.drain)
         self._deps.journal.close()
         log.info("worker_drained jobs=%d", len(self._runner.rows()))
 
@@ -257,6 +259,7 @@ class Worker:
         self._health.look = ""
         if isinstance(value, Fingerprint) and self._lookout.took(value):
             self._inbox.capacity = self._lookout.capacity
+            self._runner.checkpoints.platform = platform_of(on_the_wire(value))
             self._introduction.add_news()
 
     def _sampled(self, value: object) -> None:

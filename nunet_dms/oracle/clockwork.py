@@ -30,6 +30,9 @@ JOBS_AT_ONCE = 500
 QUOTE_KEPT_S = 86_400
 """How long an expired quote is kept, so that a late submission hears why it is refused."""
 SWEEP_EVERY_S = 60
+SWEEPS_AT_ONCE = 50
+"""Short transactions, one after the other, while there is something to remove: a job that saves
+itself may let go of thousands of files a minute."""
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,9 @@ class Clockwork:
         self.conflicts = conflicts.unseen(oracle)
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + SWEEP_EVERY_S
-            files.sweep(oracle, now_s)
+            for _ in range(SWEEPS_AT_ONCE):
+                if not files.sweep(oracle, now_s):
+                    break
             with oracle.store.writing() as db:
                 quotes.remove_old(db, now_s - QUOTE_KEPT_S)
                 missed.remove_old(db, now_s)

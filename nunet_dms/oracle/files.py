@@ -25,6 +25,10 @@ SWEPT_AT_ONCE = 200
 
 INPUT = "input"
 RESULT = "result"
+CHECKPOINT = "checkpoint"
+"""Of the job's last checkpoint that is whole."""
+RESUMED = "resumed"
+"""Of the checkpoint of another job from which this one goes on."""
 
 
 def grant(db: Connection, subject: str, manifest: Manifest, expires_s: int) -> None:
@@ -64,6 +68,45 @@ def missing(db: Connection, blobs: BlobStore, subject: str, manifest: Manifest) 
             ]
         )
     )
+
+
+def lend(db: Connection, subject: str, job_id: str, manifest: Manifest, expires_s: int) -> None:
+    """Count those contents as uploaded by the subject that a job of its own already has.
+
+    It may read them anyway: so it need not prove that it has them.
+    """
+    here = bound(db, job_id, INPUT, RESUMED, CHECKPOINT)
+    lent = Manifest(files=tuple([each for each in manifest.files if each.sha256 in here]))
+    grant(db, subject, lent, expires_s)
+    for part in _parts(here & {each.sha256 for each in lent.files}):
+        db.execute(
+            update(grants)
+            .where(grants.c.subject == subject, grants.c.sha256.in_(part))
+            .values(uploaded=True)
+        )
+
+
+def let_go(db: Connection, subject: str, hashes: frozenset[str], now_s: int) -> None:
+    """End the grants of those contents that no job names any more: the next sweep removes them."""
+    for part in _parts(hashes):
+        needed = select(job_blobs.c.sha256).where(job_blobs.c.sha256.in_(part))
+        db.execute(
+            update(grants)
+            .where(
+                grants.c.subject == subject,
+                grants.c.sha256.in_(part),
+                grants.c.sha256.not_in(needed),
+            )
+            .values(expires_s=now_s)
+        )
+
+
+def bound(db: Connection, job_id: str, *roles: str) -> frozenset[str]:
+    """Return the contents that are tied to a job in one of these roles."""
+    found = select(job_blobs.c.sha256).where(
+        job_blobs.c.job_id == job_id, job_blobs.c.role.in_(roles)
+    )
+    return frozenset(db.execute(found).scalars())
 
 
 def bind(db: Connection, job_id: str, manifest: Manifest, role: str) -> None:
@@ -114,7 +157,8 @@ def end_upload(oracle: Oracle, upload: Upload, subject: str, sha256: str) -> Non
 def readable(oracle: Oracle, subject: str, sha256: str) -> Path:
     """Return a content's file; raises RefusedError `unknown_blob` unless a job lets one read it.
 
-    A requester reads inputs and reported results of its jobs; a node the inputs of what it runs.
+    A requester reads inputs, checkpoints and reported results of its jobs; a node the inputs of
+    what it runs, and the checkpoint from which that goes on.
     What a manifest names before the report may be there from others only: it stays closed.
     """
     at_node = [state.value for state in AT_THE_NODE]
@@ -127,11 +171,11 @@ def readable(oracle: Oracle, subject: str, sha256: str) -> Path:
                 or_(
                     and_(
                         jobs.c.requester == subject,
-                        or_(job_blobs.c.role == INPUT, jobs.c.report_hash.is_not(None)),
+                        or_(job_blobs.c.role != RESULT, jobs.c.report_hash.is_not(None)),
                     ),
                     and_(
                         jobs.c.node_id == subject,
-                        job_blobs.c.role == INPUT,
+                        job_blobs.c.role.in_((INPUT, RESUMED)),
                         jobs.c.state.in_(at_node),
                     ),
                 ),
@@ -185,8 +229,7 @@ def _grants(
 ) -> dict[str, tuple[int, bool]]:
     """Return size and whether uploaded, by hash, of those contents that the subject may upload."""
     found: dict[str, tuple[int, bool]] = {}
-    hashes = iter(sorted({entry.sha256 for entry in files}))
-    while part := list(islice(hashes, HASHES_A_QUERY)):
+    for part in _parts({entry.sha256 for entry in files}):
         for row in db.execute(
             select(grants.c.sha256, grants.c.size, grants.c.uploaded).where(
                 grants.c.subject == subject, grants.c.sha256.in_(part)
@@ -194,3 +237,10 @@ def _grants(
         ):
             found[row.sha256] = (row.size, row.uploaded)
     return found
+
+
+def _parts(hashes: Iterable[str]) -> Iterator[list[str]]:
+    """Yield hashes in lists that fit into one query each."""
+    left = iter(sorted(hashes))
+    while part := list(islice(left, HASHES_A_QUERY)):
+        yield part

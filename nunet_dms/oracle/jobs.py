@@ -31,6 +31,8 @@ class Paper(str, Enum):
     COSE_KEY = "cose_key"
     PAYMENT_TX = "payment_tx"
     TICKET = "ticket"
+    CHECKPOINT = "checkpoint"
+    """The last that is whole."""
     RESULTS = "results"
     REPORT = "report"
     VERDICT = "verdict"

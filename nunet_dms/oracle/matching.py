@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Connection, Table, func, select
 
 from nunet_dms.errors import CapacityError, RefusedError
-from nunet_dms.oracle import nodes
+from nunet_dms.oracle import machines, nodes
 from nunet_dms.oracle.nodes import NodeRow
 from nunet_dms.oracle.states import HOLDS_CAPACITY
 from nunet_dms.oracle.tables import jobs as jobs_table
 from nunet_dms.oracle.tables import quotes as quotes_table
+from nunet_dms.protocol import platform as platforms
 from nunet_dms.protocol.node import MissedReason
 from nunet_dms.protocol.quote import QuoteLine, price_lines
 from nunet_dms.protocol.submission import QuoteRequest
@@ -93,19 +94,21 @@ def candidates(db: Connection, wanted: QuoteRequest, now_s: float) -> tuple[Cand
 def best(found: tuple[Candidate, ...], wanted: QuoteRequest) -> Candidate | None:
     """Return the cheapest node with room; among equals the one with most room, then by id.
 
-    None when every node is paused, has too little room or costs more than the requester's limit.
+    None when every node is paused, has too little room, costs more than the requester's limit or
+    is not of the platform from whose checkpoint the job goes on.
     """
-    asked = _asked(wanted)
-    fitting = [
-        each
-        for each in found
-        if each.node.accepting and not each.room.short_of(asked) and _is_payable(each, wanted)
-    ]
-    return min(
-        fitting,
-        key=lambda each: (each.price, -each.room.cpu_mhz, each.node.node_id),
-        default=None,
-    )
+    return next((each for each in _ranked(found, wanted) if misfit(each, wanted) is None), None)
+
+
+def misfit(candidate: Candidate, wanted: QuoteRequest) -> str | None:
+    """Say why a job cannot go on from its checkpoint on this node; None if it can."""
+    resume = None if wanted.spec.checkpoint is None else wanted.spec.checkpoint.resume
+    if resume is None:
+        return None
+    platform = machines.known_platform(candidate.node.registration)
+    if platform is None:
+        return "this node has not told what it is"
+    return platforms.misfit(resume.platform, platform)
 
 
 def why_none(
@@ -117,6 +120,13 @@ def why_none(
     prices = [each.price for each in accepting if not each.room.short_of(asked)]
     if not prices:
         return _no_capacity(accepting, asked)
+    if ranked := _ranked(found, wanted):
+        return RefusedError(
+            "platform_mismatch",
+            f"cannot quote: the checkpoint fits no node that has room; of the first it is said: "
+            f"{misfit(ranked[0], wanted)} ({ranked[0].node.node_id[:12]})",
+            where="$.spec.checkpoint.resume.platform",
+        )
     return RefusedError(
         "price_above_limit",
         f"cannot quote: the best price is {show(min(prices))}, your limit is "
@@ -133,14 +143,30 @@ def misses(
     supported: bool,
 ) -> tuple[Miss, ...]:
     """Return what the nodes that were not chosen miss; all of them if the job is unsupported."""
+    # Whoever stands before the chosen one would have the job, were it not for its platform.
+    ranked = _ranked(found, wanted) if supported else []
+    unfit = ranked if chosen is None else ranked[: ranked.index(chosen)]
+
+    def reason(each: Candidate) -> MissedReason:
+        if not supported:
+            return "unsupported"
+        return "platform" if each in unfit else _reason(each, wanted)
+
     return tuple(
-        [
-            Miss(
-                each.node.node_id, _reason(each, wanted) if supported else "unsupported", each.price
-            )
+        [Miss(each.node.node_id, reason(each), each.price) for each in found if each is not chosen]
+    )
+
+
+def _ranked(found: tuple[Candidate, ...], wanted: QuoteRequest) -> list[Candidate]:
+    """Return the nodes that could have the job, but for their platform, the best first."""
+    asked = _asked(wanted)
+    return sorted(
+        (
+            each
             for each in found
-            if each is not chosen
-        ]
+            if each.node.accepting and not each.room.short_of(asked) and _is_payable(each, wanted)
+        ),
+        key=lambda each: (each.price, -each.room.cpu_mhz, each.node.node_id),
     )
 
 

@@ -9,7 +9,7 @@ from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.builder import ESCROW_LOVELACE
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import missed, quotes
+from nunet_dms.oracle import checkpoints, missed, quotes
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.matching import Candidate, best, candidates, misses, why_none
 from nunet_dms.oracle.quotes import QuoteRow
@@ -37,7 +37,8 @@ def make_quote(oracle: Oracle, requester: str, wanted: QuoteRequest) -> Quote:
     """Return a quote and hold the place until it expires; note what other nodes miss.
 
     Raises CapacityError naming what is requested and what is available, RefusedError
-    `foreign_requester`, `unsupported`, `too_many_quotes` or `price_above_limit`.
+    `foreign_requester`, `unsupported`, `too_many_quotes`, `price_above_limit`, or
+    `platform_mismatch` for a checkpoint that fits no node; and what `checkpoints.lend` raises.
     """
     _check_requester(requester, wanted)
     _check_size(wanted.spec)
@@ -49,6 +50,7 @@ def make_quote(oracle: Oracle, requester: str, wanted: QuoteRequest) -> Quote:
             raise RefusedError(
                 "too_many_quotes", f"cannot quote: {QUOTES_OPEN_MAX} unused quotes hold places"
             )
+        checkpoints.lend(oracle, db, requester, wanted.spec)
         found = candidates(db, wanted, now_s)
         chosen = None if refusal else best(found, wanted)
         missing = misses(found, chosen, wanted, supported=refusal is None)
@@ -68,7 +70,6 @@ def unsupported(spec: JobSpec) -> RefusedError | None:
         (spec.network != "none", "$.spec.network", "network egress"),
         (spec.resources.gpus > 0, "$.spec.resources.gpus", "GPUs"),
         (spec.resources.vram_mb > 0, "$.spec.resources.vram_mb", "GPU memory"),
-        (spec.checkpoint is not None, "$.spec.checkpoint", "checkpoints"),
         (spec.kind != "batch", "$.spec.kind", "services"),
     ):
         if asked:

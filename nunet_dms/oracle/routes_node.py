@@ -8,7 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from nunet_dms.oracle import inbox, offering, receipts, registering, reporting, settling
+from nunet_dms.oracle import (
+    checkpoints,
+    inbox,
+    offering,
+    receipts,
+    registering,
+    reporting,
+    settling,
+)
 from nunet_dms.oracle.bodies import (
     MANIFEST_MAX_BYTES,
     answer,
@@ -94,6 +102,14 @@ async def append_log(request: Request, job_id: str, offset: Offset) -> Response:
     data = await read_raw(request, LOG_CHUNK_MAX_BYTES)
     oracle = oracle_of(request)
     return await answered(reporting.append_log, oracle, caller, job_id, offset, data)
+
+
+@router.put("/v1/jobs/{job_id}/checkpoint", openapi_extra=shapes(Sealed, MissingBlobs))
+async def take_checkpoint(request: Request, job_id: str) -> Response:
+    """Save a running job: a sealed CheckpointManifest, whole once it comes with nothing missing."""
+    caller = await node_of(request)
+    sealed = await read_json(request, Sealed, MANIFEST_MAX_BYTES)
+    return await answered(checkpoints.take, oracle_of(request), caller, job_id, sealed)
 
 
 @router.post("/v1/jobs/{job_id}/results", openapi_extra=shapes(Manifest, MissingBlobs))

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse
 
 from nunet_dms.oracle import (
     admitting,
+    checkpoints,
     disputing,
     files,
     quoting,
@@ -144,6 +145,13 @@ async def results(request: Request, job_id: str) -> Response:
     """Return the manifest of a reported job's results."""
     caller = await wallet_of(request)
     return await answered(reporting.results_of, oracle_of(request), caller, job_id)
+
+
+@router.get("/v1/jobs/{job_id}/checkpoint", openapi_extra=shapes(None, Sealed))
+async def checkpoint(request: Request, job_id: str) -> Response:
+    """Return a job's last whole checkpoint, as its node sealed it."""
+    caller = await wallet_of(request)
+    return await answered(checkpoints.last_of, oracle_of(request), caller, job_id)
 
 
 @router.post("/v1/jobs/{job_id}/cancel", openapi_extra=shapes(Empty, JobView))

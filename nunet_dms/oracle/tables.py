@@ -196,7 +196,18 @@ job_blobs = Table(
     _text("role", key=True),
     Index("jobs_of_blob", "sha256"),
 )
-"""Which contents a job's inputs and results name; they are kept as long as the job."""
+"""Which contents a job's inputs, results and last checkpoint name; kept as long as these."""
+
+checkpoints = Table(
+    "checkpoints",
+    METADATA,
+    _text("job_id", key=True),
+    _number("number"),
+    _number("taken_ms"),
+    _number("size_bytes"),
+    _text("digest"),
+)
+"""Each job's last checkpoint that is whole; it is kept as signed among the job's papers."""
 
 missed_work = Table(
     "missed_work",

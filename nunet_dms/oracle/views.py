@@ -8,7 +8,7 @@ from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import disputing, jobs, logs
+from nunet_dms.oracle import checkpoints, disputing, jobs, logs
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.disputing import Disputed
 from nunet_dms.oracle.jobs import JobRow
@@ -23,7 +23,7 @@ from nunet_dms.protocol.chain import (
     UtxoView,
 )
 from nunet_dms.protocol.phase import Phase
-from nunet_dms.protocol.submission import JobList, JobState, JobView
+from nunet_dms.protocol.submission import CheckpointView, JobList, JobState, JobView
 
 VERSION = version("nunet-dms")
 
@@ -45,7 +45,7 @@ def info(oracle: Oracle) -> OracleInfo:
     )
 
 
-def view(job: JobRow, disputed: Disputed) -> JobView:
+def view(job: JobRow, disputed: Disputed, checkpoint: CheckpointView | None) -> JobView:
     """Return what a requester may know of a job."""
     return JobView(
         job_id=job.job_id,
@@ -73,6 +73,7 @@ def view(job: JobRow, disputed: Disputed) -> JobView:
         is_revised=job.job_id in disputed.revised,
         payment_missing=job.payment_missing_s is not None,
         phase=_phase(job),
+        checkpoint=checkpoint,
     )
 
 
@@ -86,15 +87,16 @@ def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     """Return a requester's job; raises RefusedError `unknown_job`."""
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
-        return view(job, disputing.disputed(db, requester, job_id))
+        saved = checkpoints.views(db, requester, job_id)
+        return view(job, disputing.disputed(db, requester, job_id), saved.get(job_id))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:
     """Return a requester's jobs, newest first."""
     with oracle.store.reading() as db:
         rows = jobs.requester_jobs(db, requester, JOBS_MAX)
-        disputed = disputing.disputed(db, requester)
-    return JobList(jobs=tuple([view(row, disputed) for row in rows]))
+        disputed, saved = disputing.disputed(db, requester), checkpoints.views(db, requester)
+    return JobList(jobs=tuple([view(row, disputed, saved.get(row.job_id)) for row in rows]))
 
 
 def log_part(

@@ -14,6 +14,8 @@
 | POST /v1/jobs/{job_id}/accept | node | Acceptance -> Lease |
 | POST /v1/jobs/{job_id}/refuse | node | Refusal -> Done |
 | PUT  /v1/jobs/{job_id}/log?offset=N | node | raw bytes -> LogLength (409 names the right offset) |
+| PUT  /v1/jobs/{job_id}/checkpoint | node | Sealed CheckpointManifest -> MissingBlobs |
+| GET  /v1/jobs/{job_id}/checkpoint | requester | -> Sealed CheckpointManifest, the last whole one |
 | POST /v1/jobs/{job_id}/results | node | Manifest -> MissingBlobs |
 | POST /v1/jobs/{job_id}/report | node | Sealed Report -> Done |
 | POST /v1/jobs/{job_id}/settlement | node, requester | Cosignature -> Done |

@@ -10,15 +10,19 @@ from nunet_dms.protocol.bounds import (
     CpuMhz,
     DiskMb,
     FilePath,
+    Hex16,
     Hex32,
     Length,
     Pattern,
     RamMb,
     Range,
 )
+from nunet_dms.protocol.platform import Platform
 
 BLOB_MAX_BYTES = 2 * 1024**3
 """Of one file of a job; larger data travels in parts."""
+CHECKPOINT_NUMBER_MAX = 1_000_000
+"""Of one job's checkpoints, counted from 1: one every 10 s for 30 days are 259,200."""
 INPUT_FOLDER = "/nunet/in"
 """Where a job finds its inputs, read-only."""
 
@@ -29,6 +33,7 @@ ImageRef = Annotated[
         "an image by digest, name@sha256:<64 hex>",
     ),
 ]
+JobPath = Annotated[str, Pattern(r"(/[A-Za-z0-9._-]{1,100}){1,10}", "an absolute folder")]
 EnvName = Pattern(r"[A-Za-z_][A-Za-z0-9_]{0,100}", "a name of letters, digits and _")
 
 
@@ -70,11 +75,29 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkpoint:
-    """A folder whose content is saved while the job runs."""
+class Resume:
+    """The checkpoint of an earlier job from which this one goes on."""
 
-    folder: Annotated[str, Pattern(r"(/[A-Za-z0-9._-]{1,100}){1,10}", "an absolute folder")]
+    job_id: Hex16
+    number: Annotated[int, Range(1, CHECKPOINT_NUMBER_MAX)]
+    checkpoint: Hex32
+    """Digest of the sealed CheckpointManifest: what the earlier node signed."""
+    platform: Platform
+    files: Manifest
+    """What lies in the checkpoint folder when the job starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A folder whose content is saved while the job runs.
+
+    Saved are its regular files; links, pipes and empty folders are not. A program that writes each
+    file under another name and then renames it always leaves a whole one behind.
+    """
+
+    folder: JobPath
     interval_s: Annotated[int, Range(10, 86_400)]
+    resume: Resume | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +112,7 @@ class JobSpec:
     resources: Resources
     time_limit_s: Annotated[int, Range(1, 30 * 86_400)]
     inputs: Manifest = field(default_factory=Manifest)
-    outputs: Annotated[str, Pattern(r"(/[A-Za-z0-9._-]{1,100}){1,10}", "an absolute folder")] = (
-        "/nunet/out"
-    )
+    outputs: JobPath = "/nunet/out"
     network: Literal["none", "egress"] = "none"
     checkpoint: Checkpoint | None = None
     kind: Literal["batch", "service"] = "batch"
@@ -103,12 +124,10 @@ class JobSpec:
                 raise MalformedError(f"environment variable {problem}", where="$.env")
             if name.startswith("NUNET_"):
                 raise MalformedError(f"{name} is set by the node itself", where="$.env")
-        for folder in (INPUT_FOLDER, "/proc", "/sys", "/dev"):
-            if f"{self.outputs}/".startswith(f"{folder}/"):
-                raise MalformedError(f"outputs may not lie in {folder}", where="$.outputs")
-        if "/.." in self.outputs or "/./" in f"{self.outputs}/":
-            raise MalformedError("outputs must not hold '.' or '..'", where="$.outputs")
-        _check_tree(self.inputs)
+        _check_folder("outputs", self.outputs)
+        check_tree(self.inputs, "$.inputs")
+        if self.checkpoint is not None:
+            _check_checkpoint(self.checkpoint, self.outputs)
 
     @property
     def digest(self) -> str:
@@ -116,12 +135,39 @@ class JobSpec:
         return strict.digest(strict.encode(self))
 
 
-def _check_tree(manifest: Manifest) -> None:
-    """Refuse a manifest in which a path stands twice or is both a file and a folder."""
+def _check_folder(name: str, folder: str) -> None:
+    for taken in (INPUT_FOLDER, "/proc", "/sys", "/dev"):
+        if _is_within(folder, taken):
+            raise MalformedError(f"{name} may not lie in {taken}", where=f"$.{name}")
+    if "/.." in folder or "/./" in f"{folder}/":
+        raise MalformedError(f"{name} must not hold '.' or '..'", where=f"$.{name}")
+
+
+def _check_checkpoint(checkpoint: Checkpoint, outputs: str) -> None:
+    """Refuse a checkpoint folder that is not one of its own."""
+    name, folder = "checkpoint.folder", checkpoint.folder
+    _check_folder(name, folder)
+    for other in (outputs, INPUT_FOLDER):
+        if _is_within(folder, other) or _is_within(other, folder):
+            raise MalformedError(
+                f"{name} and {other} may not lie in one another", where=f"$.{name}"
+            )
+    if folder == "/tmp":  # noqa: S108 - the container's own, which is memory
+        raise MalformedError(f"{name} may not be {folder}", where=f"$.{name}")
+    if checkpoint.resume is not None:
+        check_tree(checkpoint.resume.files, "$.checkpoint.resume.files")
+
+
+def _is_within(folder: str, other: str) -> bool:
+    return f"{folder}/".startswith(f"{other}/")
+
+
+def check_tree(manifest: Manifest, where: str) -> None:
+    """Raise MalformedError where a path stands twice, or is both a file and a folder."""
     paths = {entry.path for entry in manifest.files}
     if len(paths) != len(manifest.files):
-        raise MalformedError("a path stands twice in the manifest", where="$.inputs")
+        raise MalformedError("a path stands twice in the manifest", where=where)
     for path in paths:
         parts = path.split("/")
         if any("/".join(parts[:depth]) in paths for depth in range(1, len(parts))):
-            raise MalformedError(f"{path!r} lies below a file", where="$.inputs")
+            raise MalformedError(f"{path!r} lies below a file", where=where)

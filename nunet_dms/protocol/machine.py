@@ -6,7 +6,7 @@ None and empty mean: could not be found out.
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from nunet_dms.protocol.bounds import Length, Range, ShortText, UnixSeconds
+from nunet_dms.protocol.bounds import Length, Pattern, Range, ShortText, UnixSeconds
 
 GPUS_MAX = 64
 """Cards in one machine; the largest servers have 16."""
@@ -18,6 +18,9 @@ DISK_LOW_MB = 5 * 1024
 
 Megabytes = Annotated[int, Range(0, 2**40)]
 KilobitsPerSecond = Annotated[int, Range(0, 2**40)]
+CpuFlags = Annotated[
+    tuple[Annotated[str, Pattern(r"[a-z0-9_.-]{1,32}", "a CPU flag")], ...], Length(0, 200)
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,11 @@ class MachineFacts:
     hypervisor: ShortText = ""
     os_name: ShortText = ""
     kernel: ShortText = ""
+    architecture: Annotated[str, Pattern(r"[A-Za-z0-9_.-]{0,64}", "a machine type as of uname")] = (
+        ""
+    )
+    cpu_flags: CpuFlags = ()
+    """Instruction sets that programs can use, sorted, as the kernel names them."""
     engine_version: ShortText = ""
     cgroup_version: Annotated[int, Range(1, 2)] | None = None
     storage_driver: ShortText = ""
@@ -78,6 +86,7 @@ def changes(old: MachineFacts, new: MachineFacts) -> tuple[str, ...]:
     )
     return (
         *_gpu_changes(old, new),
+        *_flag_changes(old.cpu_flags, new.cpu_flags),
         *_ram_change(old.ram_mb, new.ram_mb),
         *_disk_change(old.disk_free_mb, new.disk_free_mb),
         *(f"{name} was {was}, is {now}" for name, was, now in pairs if was and now and was != now),
@@ -105,6 +114,14 @@ def _gpu_changes(old: MachineFacts, new: MachineFacts) -> tuple[str, ...]:
         if before.mig_instances != after.mig_instances
     )
     return (*gone, *come, *sick, *driven, *split)
+
+
+def _flag_changes(was: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    """A microcode update, or another host under a virtual machine, takes and gives some."""
+    if not was or not now:
+        return ()
+    pairs = (("lost", set(was) - set(now)), ("found", set(now) - set(was)))
+    return tuple(f"CPU flags {word}: {', '.join(sorted(flags))}" for word, flags in pairs if flags)
 
 
 def _ram_change(was_mb: int | None, now_mb: int | None) -> tuple[str, ...]:

@@ -27,10 +27,11 @@ from nunet_dms.protocol.quote import JobRequest, PriceList
 from nunet_dms.protocol.signing import Sealed
 
 JobIds = Annotated[tuple[Hex16, ...], Length(0, JOBS_MAX)]
-MissedReason = Literal["cpu", "ram", "disk", "unsupported", "price", "dearer", "paused"]
+MissedReason = Literal["cpu", "ram", "disk", "unsupported", "platform", "price", "dearer", "paused"]
 """Why a node did not get a job: the first resource that it has too little left of; the job asks for
-what nobody offers yet; its price is above the requester's limit; another node was cheaper or
-preferred; it takes no jobs now."""
+what nobody offers yet; it goes on from a checkpoint that does not fit the node's platform; its
+price is above the requester's limit; another node was cheaper or preferred; it takes no jobs
+now."""
 MISSED_REASONS: tuple[MissedReason, ...] = get_args(MissedReason)
 
 

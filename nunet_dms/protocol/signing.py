@@ -21,6 +21,7 @@ class Domain(str, Enum):
     REGISTRATION = "registration"
     TICKET = "ticket"
     REPORT = "report"
+    CHECKPOINT = "checkpoint"
     VERDICT = "verdict"
     OBJECTION = "objection"
     RECEIPT = "receipt"

@@ -21,7 +21,7 @@ from nunet_dms.protocol.bounds import (
     UnixSeconds,
 )
 from nunet_dms.protocol.dispute import Party
-from nunet_dms.protocol.job import JobSpec
+from nunet_dms.protocol.job import CHECKPOINT_NUMBER_MAX, JobSpec
 from nunet_dms.protocol.phase import Phase
 from nunet_dms.protocol.report import Reason
 
@@ -66,6 +66,15 @@ class JobSubmission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointView:
+    """The last checkpoint of a job that is whole: what `nunet request resume` starts from."""
+
+    number: Annotated[int, Range(1, CHECKPOINT_NUMBER_MAX)]
+    taken_ms: UnixMillis
+    size_bytes: Annotated[int, Range(0, 2**50)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
     """What a requester may know of a job."""
 
@@ -99,6 +108,7 @@ class JobView:
     """The chain has lost the payment: the job is held until it is back."""
     phase: Phase | None = None
     """What the node last said it is at, while it is the node's; None before it said anything."""
+    checkpoint: CheckpointView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

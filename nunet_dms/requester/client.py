@@ -194,6 +194,10 @@ class Requester:
         """Return one job; raises RefusedError `unknown_job`."""
         return self._http.call("GET", f"/v1/jobs/{job_id}", None, JobView)
 
+    def checkpoint(self, job_id: str) -> Sealed:
+        """Return a job's last whole checkpoint; raises RefusedError `no_checkpoint`."""
+        return self._http.call("GET", f"/v1/jobs/{job_id}/checkpoint", None, Sealed)
+
     def cancel(self, job_id: str) -> JobView:
         """Ask for a job's end; what it ran until then is paid."""
         return self._http.call("POST", f"/v1/jobs/{job_id}/cancel", Empty(), JobView)
@@ -327,12 +331,8 @@ class Requester:
         return self._http.call("POST", "/v1/jobs", record.submission, JobView)
 
     def _put(self, file: InputFile) -> None:
-        path = f"/v1/blobs/{file.sha256}"
-        if not file.size:
-            self._http.put_bytes(path, b"")
-            return
         with file.open() as content:
-            self._http.put_bytes(path, content)
+            self._http.put_bytes(f"/v1/blobs/{file.sha256}", content if file.size else b"")
 
     def _get(self, entry: FileEntry, to: BinaryIO) -> None:
         self._http.get_bytes(f"/v1/blobs/{entry.sha256}", to=to, limit=entry.size)

@@ -92,6 +92,11 @@ def _toml(path: Path) -> dict[str, Any]:
 def _check_keys(tree: dict[str, Any], path: Path) -> None:
     """Name the nearest known key for each unknown one; the values are judged later."""
     _check_names(tree, JobSpec, "", path)
+    if isinstance(saved := tree.get("checkpoint"), dict) and "resume" in saved:
+        raise ConfigError(
+            f"cannot use {path}: checkpoint.resume is not written by hand",
+            hint="to go on from a checkpoint: nunet request resume JOB",
+        )
     for name, kind in TABLES.items():
         if isinstance(table := tree.get(name), dict):
             _check_names(table, kind, f"{name}.", path)

@@ -115,6 +115,9 @@ def test_the_profile_is_what_the_engine_applied(
         "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges:true"], "IpcMode": "private",
         "NetworkMode": "none", "OomScoreAdj": 500, "AutoRemove": False, "PidMode": "",
         "Binds": None, "OomKillDisable": False, "ShmSize": 8 << 20,
+        "LogConfig": {
+            "Type": "local", "Config": {"max-size": "32m", "max-file": "3", "compress": "false"},
+        },
     }  # fmt: skip
     assert {name: host[name] for name in expected} == expected
     assert not host["Devices"]

@@ -21,11 +21,16 @@ from nunet_dms import config
 from nunet_dms.cardano.keys import PaymentKey, write_key_file
 from nunet_dms.config import CapacityConfig, Config, OracleConfig, WalletConfig
 from nunet_dms.demo.story import wait_until
+from nunet_dms.node.journal import Journal
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import WorkerRow
+from nunet_dms.node.rows import Capacity, WorkerRow
 from nunet_dms.paths import Paths, resolve
+from nunet_dms.protocol import strict
 from nunet_dms.protocol.keys import SigningKey, write_signing_key
+from tests.unit.node.conftest import World, world
+
+__all__ = ["world"]  # a fixture
 
 HERE = Path(__file__).parent
 PROGRAMS = Path(sys.prefix, "bin")
@@ -124,6 +129,16 @@ class Home:
     environment: dict[str, str]
     log: Path
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def give_job(self, world: World) -> None:
+        """Put an admitted job into the journal, as a worker that was stopped leaves it."""
+        with Journal(self.where.journal, lambda: 1) as journal:
+            values: dict[str, object] = {
+                "job_id": world.request.job_id, "ticket_id": world.ticket.ticket_id,
+                "cpu_mhz": 1000, "ram_mb": 64, "disk_mb": 16, "time_limit_s": 60,
+                "price": 600_000, "image": "x", "offer": strict.encode(world.offer()),
+            }  # fmt: skip
+            journal.admit(values, Capacity(4000, 4000, 4000))
 
     def start(self, *before: str) -> subprocess.Popen[bytes]:
         """Start a worker, `before` being a program that runs it."""

@@ -7,13 +7,10 @@ import subprocess
 from collections.abc import Callable
 
 from nunet_dms.demo.story import wait_until
-from nunet_dms.node.journal import Journal
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import Capacity
-from nunet_dms.protocol import strict
 from tests.faults.conftest import END_WAIT_S, Disk, Home
-from tests.unit.node.conftest import World, world  # noqa: F401 - a fixture
+from tests.unit.node.conftest import World
 
 ONCE, EVER_MORE = "", "+"
 OPENED = 5
@@ -33,16 +30,9 @@ def end(worker: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_disk_that_fails_once_begins_the_worker_anew_and_blames_no_job(
-    home: Home,
-    world: World,  # noqa: F811 - the fixture
+    home: Home, world: World
 ) -> None:
-    with Journal(home.where.journal, lambda: 1) as journal:
-        values: dict[str, object] = {
-            "job_id": world.request.job_id, "ticket_id": world.ticket.ticket_id, "cpu_mhz": 1000,
-            "ram_mb": 64, "disk_mb": 16, "time_limit_s": 60, "price": 600_000, "image": "x",
-            "offer": strict.encode(world.offer()),
-        }  # fmt: skip
-        journal.admit(values, Capacity(4000, 4000, 4000))
+    home.give_job(world)
     home.start(*failing(OPENED + 2))
     wait_until("the failure", lambda: home.said("journal_failed starts_again_s=1: "))
     wait_until("a new life", lambda: home.said("worker_started") == 2)

@@ -110,7 +110,7 @@ def read_records(log: ContainerLog, since_ns: int) -> Iterator[LogRecord]:
         with log.bell() as bell:  # before the reading: what is written after it rings
             is_over = log.is_over()
             if place.runs:
-                found = _from_place(log, place, max(TAIL_FIRST, 2 * new))
+                found = _from_place(log, place, TAIL_FIRST + new + new // 4)
             else:
                 found = _from_start(log)
             new, is_wanted = 0, False
@@ -218,10 +218,12 @@ def _after_gap(log: ContainerLog, place: Place) -> Iterator[StreamRecord]:
             continue
         yield replace(record, after_gap=True) if is_first else record
         is_first = False
+    if is_first:  # nothing is left, as of a container that somebody removed
+        yield StreamRecord(place.until_ns, b"", after_gap=True)
 
 
 def _wider(tail: int) -> int:
-    return tail * 16 if tail * 16 <= TAIL_MAX else EVERYTHING
+    return tail * 4 if tail * 4 <= TAIL_MAX else EVERYTHING
 
 
 def _wait(bell: requests.Response) -> None:

@@ -73,7 +73,15 @@ def create_arguments(spec: ContainerSpec, image: ImageDefaults) -> dict[str, Any
     """Return the arguments of `containers.create`; declared volumes become bounded tmpfs."""
     small_mb = small_tmpfs_mb(spec.ram_mb)
     tmpfs = f"rw,nosuid,nodev,size={small_mb}m,nr_inodes={TMPFS_INODES},mode=1777"
-    shadowed = [path for path in image.volumes if path not in {INPUT_FOLDER, spec.output_folder}]
+    mounts = [
+        Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
+        Mount(spec.output_folder, str(spec.outputs), type="bind"),
+        *_deadline_mounts(spec),
+    ]
+    if spec.checkpoint is not None:
+        mounts.append(Mount(spec.checkpoint_folder, str(spec.checkpoint), type="bind"))
+    mounted = {mount["Target"] for mount in mounts}
+    shadowed = [path for path in image.volumes if path not in mounted]
     return {
         "image": spec.image_id,
         **_command(spec, image),
@@ -101,11 +109,7 @@ def create_arguments(spec: ContainerSpec, image: ImageDefaults) -> dict[str, Any
             Ulimit(name="fsize", soft=spec.disk_mb * MB, hard=spec.disk_mb * MB),
         ],
         "tmpfs": dict.fromkeys(["/tmp", *shadowed], tmpfs),  # noqa: S108 - inside the container
-        "mounts": [
-            Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
-            Mount(spec.output_folder, str(spec.outputs), type="bind"),
-            *_deadline_mounts(spec),
-        ],
+        "mounts": mounts,
         "healthcheck": {"test": ["NONE"]},
         "log_config": LogConfig(
             type="local",

@@ -43,6 +43,8 @@ class ContainerSpec:
     output_folder: str
     deadline: Path | None = None
     """The program that ends the job from inside should no worker live then (engine/deadline.py)."""
+    checkpoint: Path | None = None
+    checkpoint_folder: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import RefusedError
 from nunet_dms.oracle_http import LOGIN_DOMAIN
 from nunet_dms.protocol.api import Done
-from nunet_dms.protocol.job import Checkpoint, Manifest, Resources
+from nunet_dms.protocol.job import Manifest, Resources
 from nunet_dms.protocol.node import MissingBlobs
 from nunet_dms.protocol.quote import Quote, signing_payload
 from nunet_dms.protocol.submission import JobView
@@ -115,7 +115,6 @@ def test_another_wallet_s_quote_and_job_are_unknown(
 UNSUPPORTED = {
     "$.spec.network": spec(network="egress"),
     "$.spec.resources.gpus": spec(resources=Resources(cpu_mhz=1000, ram_mb=500, disk_mb=1, gpus=1)),
-    "$.spec.checkpoint": spec(checkpoint=Checkpoint(folder="/state", interval_s=60)),
     "$.spec.kind": spec(kind="service"),
 }
 

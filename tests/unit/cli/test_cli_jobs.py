@@ -65,6 +65,7 @@ promised  1000 MHz, 512 MB RAM, 100 MB disk, 60 s
 price     500 base units; earned -
 detail    \\x1b[31m detail
 exit code 3 after 1.5 s
+report    worth 13 base units; it waits for the Oracle
 2023-11-14 22:13:20 +0000  admitted
 2023-11-14 22:13:20 +0000  accepted
 2023-11-14 22:13:20 +0000  exited  failed
@@ -75,6 +76,20 @@ exit code 3 after 1.5 s
     assert facts["schema"] == "nunet.job/1"
     assert facts["job"]["exit_code"] == 3
     assert [event["what"] for event in facts["events"]] == ["admitted", "accepted", "exited"]
+
+
+@pytest.mark.parametrize(("stored", "where"), [(False, "not sent yet"), (True, "at the Oracle")])
+def test_a_saved_job_says_when_and_whether_the_oracle_has_it(
+    nunet: Nunet, journal: Journal, stored: bool, where: str
+) -> None:
+    admit(journal)
+    journal.checkpointed(JOB, 3, 1_700_000_000_000, b"sealed")
+    if stored:
+        journal.checkpoint_stored(JOB, 3)
+    said = nunet("jobs", "show", "abab").out
+    assert f"saved     2023-11-14 22:13:20 +0000, checkpoint 3, {where}\n" in said
+    facts = json.loads(nunet("jobs", "show", "abab", "--json").out)
+    assert facts["checkpoint"] == {"number": 3, "taken_ms": 1_700_000_000_000, "stored": stored}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,24 @@ def test_learning_an_image_makes_it_likelier(digits: ModuleType) -> None:
     assert digits.learn(network, image, 0.1) < first
 
 
+def test_a_training_that_was_cut_off_goes_on_to_the_very_same_network(
+    digits: ModuleType, tmp_path: Path
+) -> None:
+    images = digits.read_images(EXAMPLE / "digits.csv.gz")[:50]
+    whole = digits.begin(None)
+    for _ in range(3):
+        digits.train_one_epoch(whole.network, images, 0.06, whole.rng)
+    first = digits.begin(tmp_path)
+    digits.train_one_epoch(first.network, images, 0.06, first.rng)
+    first.epochs.append({"epoch": 1})
+    digits.save(first, tmp_path)
+    second = digits.begin(tmp_path)
+    for _ in range(2):
+        digits.train_one_epoch(second.network, images, 0.06, second.rng)
+    assert (second.network, second.epochs) == (whole.network, [{"epoch": 1}])
+    assert [path.name for path in tmp_path.iterdir()] == ["training.json"]
+
+
 def test_accuracy_is_the_share_on_the_diagonal(digits: ModuleType) -> None:
     matrix = [[0] * 10 for _ in range(10)]
     matrix[3][3], matrix[4][4], matrix[4][9] = 2, 1, 1

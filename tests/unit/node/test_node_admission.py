@@ -10,9 +10,10 @@ import pytest
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import MalformedError, VerificationError
 from nunet_dms.node.admission import CLOCK_SKEW_S, verify_offer
-from nunet_dms.protocol.job import Checkpoint, Resources
+from nunet_dms.protocol.job import Checkpoint, Manifest, Resources, Resume
 from nunet_dms.protocol.keys import SigningKey
 from nunet_dms.protocol.node import Offer
+from nunet_dms.protocol.platform import Platform
 from tests.unit.node.conftest import NOW_S, World
 
 OTHER = PaymentKey.generate()
@@ -86,7 +87,6 @@ def test_a_ticket_of_another_oracle_is_refused(world: World) -> None:
     [
         ({"network": "egress"}, "$.network"),
         ({"kind": "service"}, "$.kind"),
-        ({"checkpoint": Checkpoint(folder="/ck", interval_s=60)}, "$.checkpoint"),
         ({"resources": Resources(cpu_mhz=1, ram_mb=8, gpus=1)}, "$.resources.gpus"),
     ],
 )
@@ -96,6 +96,41 @@ def test_what_this_node_cannot_do_is_refused_by_path(
     with pytest.raises(VerificationError, match="does not offer") as caught:
         verify_offer(world.paid(replace(world.spec, **change)), world.info, world.us, NOW_S)
     assert (caught.value.code, caught.value.where) == ("unsupported", where)
+
+
+BEGUN = Platform(os_family="linux", architecture="x86_64", kernel="6.1.0", cpu_flags=("avx",))
+
+
+@pytest.mark.parametrize(
+    ("here", "why"),
+    [
+        (BEGUN, ""),
+        (replace(BEGUN, os_family="wsl"), "begun on Linux, this node runs under WSL"),
+        (replace(BEGUN, kernel="5.4"), "is older"),
+        (replace(BEGUN, cpu_flags=()), "lacks avx"),
+        (None, "not been looked at"),
+    ],
+)
+def test_a_job_that_goes_on_is_taken_only_where_its_checkpoint_fits(
+    world: World, here: Platform | None, why: str
+) -> None:
+    """The Oracle chose us by what we told it; we judge by what this machine is now."""
+    resume = Resume(
+        job_id="a" * 32, number=1, checkpoint="b" * 64, platform=BEGUN, files=Manifest()
+    )
+    spec = replace(world.spec, checkpoint=Checkpoint(folder="/ck", interval_s=60, resume=resume))
+    offer = world.paid(spec)
+    if not why:
+        assert verify_offer(offer, world.info, world.us, NOW_S, here).spec == spec
+        return
+    with pytest.raises(VerificationError, match=why) as caught:
+        verify_offer(offer, world.info, world.us, NOW_S, here)
+    assert caught.value.code == "platform_mismatch"
+
+
+def test_a_job_that_begins_anew_is_taken_before_the_machine_is_known(world: World) -> None:
+    spec = replace(world.spec, checkpoint=Checkpoint(folder="/ck", interval_s=60))
+    assert verify_offer(world.paid(spec), world.info, world.us, NOW_S).spec == spec
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,60 @@ def test_an_input_with_other_bytes_is_refused_and_not_kept(folder: JobFolder, se
     assert not (folder.inputs / "a").exists()
 
 
+def test_folders_between_are_open_to_the_job_whatever_our_umask(folder: JobFolder) -> None:
+    contents = {"deep/er/a": b"a"}
+    manifest = Manifest(files=(entry("deep/er/a", b"a"),))
+    before = os.umask(0o077)
+    try:
+        folder.stage(manifest, fetch_from(contents))
+    finally:
+        os.umask(before)
+    for path in ("deep", "deep/er"):
+        assert (folder.inputs / path).stat().st_mode & 0o777 == 0o755
+
+
+def test_what_a_power_cut_left_in_a_staged_files_place_is_fetched_again(
+    folder: JobFolder,
+) -> None:
+    manifest = Manifest(files=(entry("a", b"right"),))
+    folder.inputs.joinpath("a").write_bytes(bytes(5))
+    folder.stage(manifest, fetch_from({"a": b"right"}))
+    assert (folder.inputs / "a").read_bytes() == b"right"
+
+
+def test_a_checkpoint_is_put_back_where_the_job_may_write(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    folder.make(ME, with_checkpoint=True)
+    manifest = Manifest(files=(entry("sub/state", b"7"),))
+    folder.stage_checkpoint(manifest, fetch_from({"state": b"7"}), ME)
+    restored = folder.checkpoint / "sub" / "state"
+    assert restored.read_bytes() == b"7"
+    assert os.access(restored, os.W_OK)
+    wrong = Manifest(files=(entry("sub/state", b"8"),))
+    with pytest.raises(VerificationError, match="other bytes"):
+        folder.stage_checkpoint(wrong, lambda _sha256, to, _size: to.write(b"9"), ME)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_a_checkpoint_of_another_user_is_given_to_that_user(tmp_path: Path) -> None:
+    folder = JobFolder(tmp_path / "job")
+    folder.make("10001:10001", with_checkpoint=True)
+    manifest = Manifest(files=(entry("sub/state", b"7"),))
+    folder.stage_checkpoint(manifest, fetch_from({"state": b"7"}), "10001:10001")
+    for path in ("", "sub", "sub/state"):
+        assert (folder.checkpoint / path).stat().st_uid == 10001
+
+
+def test_a_checkpoint_counts_as_disk_and_is_cleaned_away(folder: JobFolder) -> None:
+    folder.make(ME, with_checkpoint=True)
+    before = folder.used_bytes()
+    (folder.checkpoint / "state").write_bytes(bytes(100_000))
+    folder.spool.mkdir()
+    assert folder.used_bytes() >= before + 100_000
+    folder.clean()
+    assert list(folder.path.iterdir()) == []
+
+
 def test_results_are_collected_sorted_with_size_and_hash(folder: JobFolder) -> None:
     (folder.outputs / "sub").mkdir()
     (folder.outputs / "sub" / "b").write_bytes(b"bb")

@@ -25,6 +25,7 @@ from nunet_dms.node.deps import Deps
 from nunet_dms.node.engine.types import ContainerSpec, Facts, History, LogRecord, Usage
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_trouble import JournalFullError
 from nunet_dms.node.lookout import Lookout, Looks
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
@@ -40,7 +41,7 @@ from nunet_dms.protocol.node import (
     Voided,
 )
 from tests.unit.machine_world import fingerprint
-from tests.unit.node.conftest import NOW_S, InlinePool, World
+from tests.unit.node.conftest import NOW_S, PLENTY, InlinePool, World
 
 CAPACITY = CapacityConfig(cpu_mhz=4000, ram_mb=6000, disk_mb=1000, core_mhz=2500)
 WELL = Surroundings(on_battery=False, cpu_time=None, disk_free_mb=50_000)
@@ -298,3 +299,29 @@ def test_results_that_find_no_room_are_written_again(
     tight.live()
     tight.check()
     assert len(refusals) == 3
+
+
+def test_a_job_that_finds_no_room_does_not_hold_up_the_others(
+    life: Callable[[], Life], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tight = life()
+    journal, runner = tight.journal, tight.worker._runner
+    for job_id in ("a" * 32, "b" * 32):
+        values: dict[str, object] = {
+            "job_id": job_id, "ticket_id": job_id[::-1] + "t", "cpu_mhz": 1, "ram_mb": 1,
+            "disk_mb": 1, "time_limit_s": 60, "price": 1, "image": "x", "offer": b"{}",
+        }  # fmt: skip
+        journal.admit(values, PLENTY)
+        row = journal.move(journal.job(job_id), State.ACCEPTED)
+        is_first = job_id.startswith("a")
+        row = journal.ask_stop(row, "cancelled") if is_first else journal.move(row, State.CREATED)
+        runner.take(row, tight.world)
+
+    def refuse(path: Path, _content: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(delivery, "write_whole", refuse)
+    with pytest.raises(JournalFullError, match=r"results\.json"):
+        runner.advance()
+    assert journal.job("a").state is State.ACCEPTED
+    assert journal.job("b").state is State.STARTING

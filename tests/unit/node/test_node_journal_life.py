@@ -177,6 +177,15 @@ def test_a_damaged_file_is_refused_and_stays_as_it_is(path: Path, damage: str) -
     assert "damaged" in refusal(path)
 
 
+def test_what_a_killed_worker_left_is_not_touched_where_it_is_damaged(
+    path: Path, journal: Journal, admit: Admit
+) -> None:
+    left = killed(path, admit, journal)
+    content = left.read_bytes()
+    left.write_bytes(content[:4096] + b"\xa5" * (len(content) - 4096))
+    assert "damaged" in refusal(left)
+
+
 def test_a_refused_start_does_not_spoil_what_a_killed_worker_left(
     path: Path, journal: Journal, admit: Admit
 ) -> None:

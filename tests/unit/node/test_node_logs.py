@@ -171,3 +171,13 @@ def test_the_index_does_not_grow_with_the_log(
 
 def test_a_job_that_never_ran_has_an_empty_log(tmp_path: Path) -> None:
     assert finished(tmp_path / "none") == LogEnd(0, hashlib.sha256().hexdigest(), complete=True)
+
+
+def test_a_container_that_was_removed_by_hand_leaves_one_mark_however_often_it_is_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log"
+    run(lines(b"one\n"), path)
+    for _ in range(2):
+        end = run([], path)
+        assert (path.read_bytes(), end.complete) == (b"one\n" + GAP_MARK, False)

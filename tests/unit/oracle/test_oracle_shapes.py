@@ -108,6 +108,7 @@ def test_only_what_may_be_absent_from_a_view_may_be_null() -> None:
         "settled_ms",
         "window_ends_s",
         "phase",
+        "checkpoint",
     }
 
 
