@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.protocol.report import Reason, Report
 from tests.simulation.papers import CORE_MHZ
-from tests.simulation.stand_in_engine import Container
+from tests.simulation.stand_in_engine import Container, Program
 from tests.simulation.stand_in_oracle import OracleJob
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ HOLDS_CAPACITY = frozenset({"admitted", "accepted", "created", "starting", "runn
 ROUNDING_MS = 5
 LIMIT_SLACK_S = 1.0
 """A job may be said to have reached its limit that much earlier than by our clock."""
-AFTER_LOSS_S = 120.0
-"""So long may a container run on, in good health of all, once its worker heard of a lost lease."""
+AFTER_LOSS_S = 40.0
+"""So long may a container run on, with all else well, once its worker heard of a lost lease."""
 
 
 def check_running(world: World) -> None:
@@ -43,6 +43,13 @@ def check_taken(world: World) -> None:
     used_mhz = sum(row.cpu_mhz for row in promised)
     if used_mhz > CAPACITY_MHZ:
         world.violated(f"capacity exceeded: {used_mhz} MHz promised of {CAPACITY_MHZ}")
+
+
+def check_stopped(world: World, job_id: str) -> None:
+    """See that a job whose lease is lost does not run on."""
+    for each in world.engine.containers.values():
+        if each.job_id == job_id and each.status == "running":
+            world.violated(f"job {job_id[:4]}: runs on though its lease is lost")
 
 
 def check_end(world: World) -> None:
@@ -133,25 +140,28 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
         return {Reason.NODE_FAULT} if world.faults.crashes >= 2 else set()
     met, program = world.faults.met, world.program_of(job)
     if ran is None:
-        why = set(stops)
-        if program.image == "missing":
-            why.add(Reason.IMAGE_UNAVAILABLE)
-        if not program.starts:
-            why.add(Reason.START_ERROR)
-        return why | ({Reason.NODE_FAULT} if met else set())
+        return stops | _never_ran(program, is_shaken=bool(met))
     ours = {Reason.NODE_FAULT}
     shaking = {f"{how} {job.job_id}" for how in ("remove", "stop", "kill", "provider cancels")}
     is_shaken = bool(met & {"reboot", "engine away", *shaking})
+    own: set[Reason] = set()
     if ran.truth.by == "itself":
-        own = Reason.SUCCEEDED if ran.exit_code == 0 else Reason.FAILED
-        return {own} | stops | (ours if is_shaken else set())
-    if ran.truth.by == "oom":
-        return {Reason.OUT_OF_MEMORY} | stops | (ours if is_shaken else set())
-    if ran.truth.by == "deadline":
-        return {Reason.TIME_LIMIT} | stops | (ours if is_shaken else set())
-    if ran.truth.by == "stop":
-        return stops | (ours if is_shaken else set())
-    return ours | stops
+        own = {Reason.SUCCEEDED if ran.exit_code == 0 else Reason.FAILED}
+    elif ran.truth.by in OWN_ENDS:
+        own = {OWN_ENDS[ran.truth.by]}
+    elif ran.truth.by != "stop":
+        own = ours
+    return own | stops | (ours if is_shaken else set())
+
+
+def _never_ran(program: Program, *, is_shaken: bool) -> set[Reason]:
+    """Return what may be said of a job that did not run."""
+    why = {Reason.NODE_FAULT} if is_shaken else set()
+    if program.image == "missing":
+        why.add(Reason.IMAGE_UNAVAILABLE)
+    if not program.starts:
+        why.add(Reason.START_ERROR)
+    return why
 
 
 def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
@@ -196,5 +206,7 @@ def _check_left(world: World) -> None:
         world.violated("a wish to cancel is left")
 
 
+OWN_ENDS = {"oom": Reason.OUT_OF_MEMORY, "deadline": Reason.TIME_LIMIT}
+"""By who ended it: what that is called."""
 KEPT = frozenset({"log", "log.index"})
 """In a job's folder after its end."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 T = TypeVar("T")
+RARE_WRITERS = frozenset({"ended", "parked", "reported", "signed", "settled"})
+TRIES_AT_RARE = 5
 JOB = re.compile(r" [0-9a-f]{4}$")
 """What names the job at the end of a place."""
 
@@ -75,7 +77,7 @@ def draw_plan(chance: random.Random) -> Plan:
     def rate(share: float, *rates: float) -> float:
         return chance.choice(rates) if chance.random() < share else 0.0
 
-    calm_s = chance.choice((40.0, 40.0, 120.0, 120.0, 400.0))
+    calm_s = chance.choice((20.0, 20.0, 60.0, 60.0, 200.0))
     kinds = chance.sample(NEMESES, chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
         (chance.uniform(0, calm_s) * chance.random(), kind)
@@ -93,7 +95,7 @@ def draw_plan(chance: random.Random) -> Plan:
         engine_fails_after=rate(0.3, 0.03, 0.15),
         engine_hangs=rate(0.1, 0.02),
         latency_s=chance.choice((0.0, 0.0, 0.05, 1.0, 8.0)),
-        step_s=chance.choice((calm_s / 20, calm_s / 8)),
+        step_s=chance.choice((2.0, calm_s / 8)),
         lag_s=chance.choice((0.2, 1.0, 4.0)),
         calm_s=calm_s,
         nemeses=tuple(sorted(nemeses)),
@@ -167,7 +169,7 @@ class Faults:
         check_here()
         if not is_oracle and self.draws(plan.engine_hangs) and self._world.time.in_task:
             self._fail(f"{what} hangs", "engine")
-            self._world.time.sleep(self._chance.choice((50.0, 100.0)))
+            self._world.time.sleep(self._chance.choice((30.0, 200.0)))
             check_here()
         if self.draws(plan.request_lost if is_oracle else plan.engine_fails_before):
             self._fail(f"{what} fails before", "network" if is_oracle else "engine")
@@ -307,8 +309,14 @@ class JournalConnection:
             self._db.execute("ROLLBACK")  # as SQLite does when it cannot write
             raise sqlite3.OperationalError("database or disk is full")
         done = self._db.execute(sql)
-        faults.point(f"after the commit of {writer_of_journal()}")
+        if faults.plan.crash_rate:
+            self._after_commit(writer_of_journal())
         return done
+
+    def _after_commit(self, writer: str) -> None:
+        """Die more often where a history comes by once."""
+        for _ in range(TRIES_AT_RARE if writer in RARE_WRITERS else 1):
+            self._faults.point(f"after the commit of {writer}")
 
 
 def writer_of_journal() -> str:

@@ -33,9 +33,9 @@ START_S = 1_800_000_000
 CORE_MHZ = 1000
 TICKETS_EVERY_S = 10
 """Tickets are signed at multiples of this, so that few are needed."""
-OFFER_LIFE_S = 200
-"""Of a ticket; a third of what the Oracle gives, so that histories are shorter."""
-LEASE_S = 100
+OFFER_LIFE_S = 120
+"""Of a ticket; a fifth of what the Oracle gives, so that histories are shorter."""
+LEASE_S = 60
 """Of a running job, for the same reason; the worker never asks how long it is."""
 DISK_MB = 1
 

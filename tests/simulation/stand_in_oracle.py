@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REQUESTER_SIGNS_S = 200.0
+REQUESTER_SIGNS_S = 100.0
 """A settlement that its node does not sign is signed by the requester after so long."""
 
 
@@ -138,7 +138,9 @@ class StandInOracle:
             job = self.jobs.get(job_id)
             if job is None:
                 continue
-            job.told_lost_s = self._world.now_s if job.told_lost_s is None else job.told_lost_s
+            if job.told_lost_s is None:
+                job.told_lost_s = self._world.now_s
+                self._world.told_lost(job_id)
         return reply
 
     def poll(self, poll: Poll) -> Inbox:
@@ -389,7 +391,7 @@ class StandInOracle:
             self._world.after(REQUESTER_SIGNS_S, lambda: self._cosign(job.job_id))
             self._news.give()
 
-        self._world.after(self._world.draw(0, 5), settle)
+        self._world.after(self._world.draw(0, 3), settle)
 
     def _cosign(self, job_id: str) -> None:
         job = self._job(job_id)
@@ -398,7 +400,7 @@ class StandInOracle:
         if job.cosigned:
             return
         job.cosigned = True
-        self._world.after(self._world.draw(0, 5), lambda: self._settle(job))
+        self._world.after(self._world.draw(0, 3), lambda: self._settle(job))
 
     def _settle(self, job: OracleJob) -> None:
         """The ledger pays."""

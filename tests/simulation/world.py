@@ -46,6 +46,8 @@ CAPACITY = CapacityConfig(cpu_mhz=2 * CORE_MHZ, ram_mb=1000, disk_mb=1000, core_
 CONFIG = Config(wallet=WalletConfig(address=US.wallet), capacity=CAPACITY)
 FOREVER_S = 4000.0
 """After the last fault everything must have come to its end within this time."""
+TURNS_MAX = 20_000
+"""Events and steps in one history; a quiet one has some hundred."""
 JOB_USER = f"{os.geteuid()}:{os.getegid()}"
 
 
@@ -72,6 +74,7 @@ class World:
         self.starts_again = False
         """The last life ended itself because the disk failed."""
         self.rows_at_end: tuple[JobRow, ...] = ()
+        self._turns = self._befallen = 0
         self._stopped = False
         self._expected = len(self.orders)
 
@@ -125,6 +128,18 @@ class World:
         """Look whether there is room for it."""
         checks.check_taken(self)
 
+    def told_lost(self, job_id: str) -> None:
+        """Look some time after the worker heard of a lost lease, if nothing comes in between."""
+        plan, before = self.plan, (self.life, self._befallen)
+        if plan.engine_fails_before or plan.engine_fails_after or plan.engine_hangs:
+            return
+
+        def look() -> None:
+            if (self.life, self._befallen) == before and not self.engine.is_away:
+                checks.check_stopped(self, job_id)
+
+        self.after(checks.AFTER_LOSS_S, look)
+
     def node_knows(self, job_id: str) -> bool:
         """Whether the journal holds a job; taken for granted while no worker lives."""
         return self.life is None or self.life.journal.find(job_id) is not None
@@ -139,6 +154,8 @@ class World:
             if self.now_s > self.plan.calm_s + FOREVER_S:
                 self.violated(f"did not drain: {self._what_is_left()}")
                 break
+            if self._turns > TURNS_MAX:
+                self.violated(f"came to no rest: {self._what_is_left()}")
             self._turn()
             if self.violations:
                 break
@@ -160,6 +177,7 @@ class World:
         self.time.at(self.plan.calm_s, self._calm)
 
     def _befall(self, kind: str) -> None:
+        self._befallen += 1
         before = len(self.story)
         NEMESES[kind](self)
         if len(self.story) > before:
@@ -167,6 +185,7 @@ class World:
 
     def _turn(self) -> None:
         """Let the next thing happen: an event, or a step of the worker."""
+        self._turns += 1
         life, next_s = self.life, self.time.next_s
         try:
             if life is not None and (next_s is None or life.step_s <= next_s):
