@@ -60,6 +60,9 @@ class _Saving:
     due_s: float
     """When to take the next snapshot, by the monotonic clock."""
     trigger: Trigger = "interval"
+    """Of the next snapshot."""
+    taking: Trigger = "interval"
+    """Of the one under way, or the last: it may have begun before the job's end or the drain."""
     row: CheckpointRow | None = None
     """The last one taken."""
     known: Known = field(default_factory=Known)
@@ -166,6 +169,7 @@ class Checkpoints:
         if what == "snapshot":
             if self.platform is None:
                 return False
+            saving.taking = saving.trigger
             self._take(live, saving.known)
         elif saving.row is not None:
             self._store(live, saving.row)
@@ -183,31 +187,29 @@ class Checkpoints:
         elif isinstance(value, Snapshot) and not value.files.files:
             self._plan_next(live, saving)  # nothing to go on from, which is not worth a price
         elif isinstance(value, Snapshot) and self.platform is not None:
-            number = 1 if saving.row is None else saving.row.number + 1
-            found = self._manifest(live, saving, value, number)
-            if len(strict.encode(found)) > CHECKPOINT_MAX_BYTES:
+            manifest = self._manifest(live, saving, value, self.platform)
+            if len(strict.encode(manifest)) > CHECKPOINT_MAX_BYTES:
                 self._not_taken(live, saving, f"its list is over {CHECKPOINT_MAX_BYTES} bytes")
                 return
-            sealed = strict.encode(seal_checkpoint(found, self._deps.identity.key))
-            self._deps.journal.checkpointed(live.row.job_id, number, found.taken_ms, sealed)
-            saving.row = CheckpointRow(number, found.taken_ms, sealed, stored=False)
+            number, taken_ms = manifest.number, manifest.taken_ms
+            sealed = strict.encode(seal_checkpoint(manifest, self._deps.identity.key))
+            self._deps.journal.checkpointed(live.row.job_id, number, taken_ms, sealed)
+            saving.row = CheckpointRow(number, taken_ms, sealed, stored=False)
             saving.known = replace(saving.known, hashes=value.hashes)
             self._plan_next(live, saving)
-            self._go_on(live, saving)
 
     def _manifest(
-        self, live: Live, saving: _Saving, found: Snapshot, number: int
+        self, live: Live, saving: _Saving, found: Snapshot, here: Platform
     ) -> CheckpointManifest:
-        assert self.platform is not None  # noqa: S101 - asked before
         row, now_ms = live.row, self._deps.clock.now_ms()
         has_gpus = live.job.spec.resources.gpus > 0
         return CheckpointManifest(
             job_id=row.job_id,
-            number=number,
+            number=1 if saving.row is None else saving.row.number + 1,
             taken_ms=now_ms,
             ran_ms=row.ran_ms if row.reason else max(now_ms - (row.started_ms or now_ms), 0),
-            trigger=saving.trigger,
-            platform=self.platform if has_gpus else replace(self.platform, gpus=()),
+            trigger=saving.taking,
+            platform=here if has_gpus else replace(here, gpus=()),
             files=found.files,
             left_out=found.left_out,
         )
@@ -231,6 +233,8 @@ class Checkpoints:
 
     def _plan_next(self, live: Live, saving: _Saving) -> None:
         checkpoint = live.job.spec.checkpoint
+        if saving.taking != saving.trigger:
+            return  # the one that matters is still to be taken
         if saving.is_last or checkpoint is None:
             saving.due_s = math.inf
         else:

@@ -117,14 +117,16 @@ def why_none(
     """Return the error that says why `best` found none; `show` writes an amount for people."""
     asked = _asked(wanted)
     accepting = [each for each in found if each.node.accepting]
-    prices = [each.price for each in accepting if not each.room.short_of(asked)]
-    if not prices:
+    roomy = [each for each in accepting if not each.room.short_of(asked)]
+    if not roomy:
         return _no_capacity(accepting, asked)
-    if ranked := _ranked(found, wanted):
+    prices = [each.price for each in roomy if misfit(each, wanted) is None]
+    if not prices:
+        first = min(roomy, key=_rank)
         return RefusedError(
             "platform_mismatch",
-            f"cannot quote: the checkpoint fits no node that has room; of the first it is said: "
-            f"{misfit(ranked[0], wanted)} ({ranked[0].node.node_id[:12]})",
+            "cannot quote: the checkpoint fits no node that has room; of the best of them, "
+            f"{first.node.node_id[:12]}: {misfit(first, wanted)}",
             where="$.spec.checkpoint.resume.platform",
         )
     return RefusedError(
@@ -166,8 +168,12 @@ def _ranked(found: tuple[Candidate, ...], wanted: QuoteRequest) -> list[Candidat
             for each in found
             if each.node.accepting and not each.room.short_of(asked) and _is_payable(each, wanted)
         ),
-        key=lambda each: (each.price, -each.room.cpu_mhz, each.node.node_id),
+        key=_rank,
     )
+
+
+def _rank(each: Candidate) -> tuple[int, int, str]:
+    return (each.price, -each.room.cpu_mhz, each.node.node_id)
 
 
 def _reason(missed: Candidate, wanted: QuoteRequest) -> MissedReason:

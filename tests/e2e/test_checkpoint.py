@@ -12,7 +12,7 @@ import pytest
 from nunet_dms.demo.story import wait_until
 from tests.e2e.conftest import Stage
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
 
 COUNTS_TO = 150
 COUNTER = f"""
@@ -33,10 +33,17 @@ for n in range(begin + 1, {COUNTS_TO} + 1):
 print("ends at", n, flush=True)
 pathlib.Path("counted").write_text(f"{{begin}} {{n}}")
 """
+WAITS = """
+import os, time
+open(os.environ["NUNET_CHECKPOINT_DIR"] + "/state", "w").write("mine")
+print("saved", flush=True)
+time.sleep(55)
+"""
 
 
-def counter(stage: Stage, name: str, interval_s: int, **changes: object) -> Path:
-    path = stage.job_file(name, COUNTER, **changes)
+def saving(stage: Stage, name: str, program: str, interval_s: int, **changes: object) -> Path:
+    """Write a job that saves itself."""
+    path = stage.job_file(name, program, **changes)
     table = f'[checkpoint]\nfolder = "/nunet/ckpt"\ninterval_s = {interval_s}\n'
     path.write_text(path.read_text() + table)
     return path
@@ -69,7 +76,7 @@ def check_both(stage: Stage, old: str, new: str) -> None:
 def test_a_job_at_its_time_limit_goes_on_where_it_stood_after_its_worker_was_killed_too(
     stage: Stage,
 ) -> None:
-    path = counter(stage, "limited", 600, time_limit_s=4)
+    path = saving(stage, "limited", COUNTER, 600, time_limit_s=4)
     job_id = stage.submit(path)
     wait_until("the job's first line", lambda: log_of(stage, job_id))
     stage.kill_worker()
@@ -89,20 +96,36 @@ def test_a_job_at_its_time_limit_goes_on_where_it_stood_after_its_worker_was_kil
     check_both(stage, job_id, str(new["job_id"]))
 
 
-def test_a_drained_worker_saves_its_job_which_runs_on_and_is_saved_again_while_it_runs(
-    stage: Stage,
-) -> None:
-    job_id = stage.submit(counter(stage, "drained", 10, time_limit_s=60))
-    wait_until("the job's first line", lambda: log_of(stage, job_id))
-    stage.provider.nunet("worker", "stop")
-    first = stage.requester.nunet("request", "show", job_id)
-    assert (first["state"], first["checkpoint"]["number"]) == ("running", 1)  # type: ignore[index]
-    assert len(stage.containers(job_id)) == 1
-    stage.provider.nunet("worker", "start")
-    done = stage.wait_settled(job_id)
-    assert done["reason"] == "succeeded"
+def test_a_running_job_is_saved_at_its_interval(stage: Stage) -> None:
+    job_id = stage.submit(saving(stage, "waiting", WAITS, 10))
+    found = wait_until("a checkpoint", lambda: checkpoint_of(stage, job_id, "running"))
+    assert found["size_bytes"] == 4
+    stage.requester.nunet("request", "cancel", job_id)
+    assert stage.wait_settled(job_id)["reason"] == "cancelled"
     shown = stage.nunet(stage.requester, "request", "show", job_id).stdout
     assert f"nunet request resume {job_id[:12]}" in shown
+
+
+def test_a_drained_worker_saves_its_job_which_runs_on(stage: Stage) -> None:
+    job_id = stage.submit(saving(stage, "drained", WAITS, 86_400))
+    wait_until("the job's first line", lambda: log_of(stage, job_id))
+    assert checkpoint_of(stage, job_id, "running") == {}
+    stage.provider.nunet("worker", "stop")
+    try:
+        assert checkpoint_of(stage, job_id, "running")["number"] == 1
+        assert len(stage.containers(job_id)) == 1
+    finally:
+        stage.provider.nunet("worker", "start")
+    stage.requester.nunet("request", "cancel", job_id)
+    assert stage.wait_settled(job_id)["reason"] == "cancelled"
+
+
+def checkpoint_of(stage: Stage, job_id: str, state: str) -> dict[str, object]:
+    """Return a job's last checkpoint, empty if it has none; it must be in this state."""
+    job = stage.requester.nunet("request", "show", job_id)
+    assert job["state"] == state
+    found = job["checkpoint"]
+    return found if isinstance(found, dict) else {}
 
 
 def test_only_what_changed_lies_at_the_oracle_twice(stage: Stage) -> None:
@@ -116,7 +139,7 @@ def test_a_checkpoint_that_rotted_at_the_oracle_is_not_used_and_costs_nothing(
     stage: Stage,
 ) -> None:
     began_s = time.time()
-    job_id = stage.submit(counter(stage, "rotten", 600, time_limit_s=3))
+    job_id = stage.submit(saving(stage, "rotten", COUNTER, 600, time_limit_s=3))
     wait_until("the job's first line", lambda: log_of(stage, job_id))
     assert stage.wait_settled(job_id)["reason"] == "time_limit"
     counts = {hashlib.sha256(str(n).encode()).hexdigest(): n for n in range(COUNTS_TO)}

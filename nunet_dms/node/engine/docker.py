@@ -120,8 +120,12 @@ class DockerEngine:
     def pull_image(self, reference: str, heard: Callable[[PullProgress], None]) -> str | Failure:
         """Pull over a connection of its own, which may be silent for longer."""
         with closing(docker.from_env(timeout=PULL_SILENCE_S)) as patient:
-            failure = pull(patient, reference, heard)
-            return failure or str(patient.images.get(reference).id)
+            if (failure := pull(patient, reference, heard)) is not None:
+                return failure
+        image_id = self.find_image(reference)
+        if image_id is None:
+            raise EngineUnreachableError(f"cannot pull {reference}: the engine broke off")
+        return image_id
 
     @_engine_call
     def create(self, spec: ContainerSpec) -> str | Failure:

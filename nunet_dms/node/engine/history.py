@@ -6,7 +6,8 @@ memory: a restart forgets them, and a busy machine pushes them out.
 
 from __future__ import annotations
 
-import contextlib
+import itertools
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from nunet_dms.node.engine.types import EngineEvent, History
 EVENTS_MAX = 10_000
 """Events read at most."""
 ACTION_MAX = 100
+TIMEOUT_S = 30
+"""Of a silence; what it asks for is all there."""
 
 
 def read_history(
@@ -29,12 +32,13 @@ def read_history(
     """
     found: list[EngineEvent] = []
     oldest_ms: int | None = None
-    api: Any = client.api  # the SDK's types know whole seconds only, the daemon more
-    stream = api.events(since="0", until=f"{now_s:.9f}", decode=True)
-    with contextlib.closing(stream):
-        for count, line in enumerate(stream):
-            if count >= EVENTS_MAX:
-                break
+    api: Any = client.api
+    # Not the SDK's own `events`: it takes an answer that breaks off for a whole one.
+    asked = {"since": "0", "until": f"{now_s:.9f}"}
+    with api.get(api._url("/events"), params=asked, stream=True, timeout=TIMEOUT_S) as answer:
+        answer.raise_for_status()
+        for text in itertools.islice(filter(None, answer.iter_lines()), EVENTS_MAX):
+            line = json.loads(text)
             event = _event(line)
             oldest_ms = event.at_ms if oldest_ms is None else min(oldest_ms, event.at_ms)
             if _is_of(line, container):

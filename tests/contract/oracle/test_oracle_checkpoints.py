@@ -238,7 +238,10 @@ def test_a_node_that_the_checkpoint_does_not_fit_is_passed_over(
     dear = Node(world)
     dear.register(machine=replace(LINUX, kernel="6.12.1"))
     dear.heartbeat()
-    assert requester.quote(job).request.node_id == dear.node_id
+    quote = requester.quote(job)
+    assert quote.request.node_id == dear.node_id
+    with pytest.raises(RefusedError, match="your limit is 0"):
+        requester.quote(job, max_price=quote.request.price - 1)
     assert {each.reason for each in cheap.heartbeat().missed} == {"platform"}
 
 

@@ -342,6 +342,45 @@ def test_a_job_that_was_told_to_end_is_saved_once_more_and_no_other(
     assert [manifest.trigger for manifest in stand.oracle.whole] == ([trigger] if trigger else [])
 
 
+def test_one_that_was_under_way_when_the_container_ended_is_not_the_last(stand: Stand) -> None:
+    stand.write("state", "1")
+    stand.turn(INTERVAL_S - 1)
+    stand.pool.holds = True
+    stand.turn(1)
+    stand.end("time_limit", "time_limit")
+    assert not stand.checkpoints.finish(stand.live)
+    stand.pool.holds = False
+    stand.pool.release()
+    stand.write("state", "written in its grace")
+    assert stand.finish()
+    assert [manifest.trigger for manifest in stand.oracle.whole] == ["time_limit"]
+    assert b"written in its grace" in stand.oracle.blobs.values()
+
+
+@pytest.mark.parametrize("what", ["snapshot", "store"])
+def test_what_fails_of_an_earlier_one_does_not_cost_the_last(stand: Stand, what: str) -> None:
+    stand.write("state", "1")
+    stand.turn(INTERVAL_S - 1)
+    stand.pool.holds = True
+    stand.turn(1)
+    if what == "store":
+        stand.pool.release()
+        stand.turn()
+    stand.end("time_limit", "time_limit")
+    assert not stand.checkpoints.finish(stand.live)
+    stand.pool.holds = False
+    stand.pool.held = dict.fromkeys(stand.pool.held, _no_room)
+    stand.pool.release()
+    assert not stand.finish()
+    stand.times.now_s += 1  # a second try of the same thing waits a moment
+    assert stand.finish()
+    assert [manifest.trigger for manifest in stand.oracle.whole] == ["time_limit"]
+
+
+def _no_room() -> object:
+    raise OSError(28, "No space left on device")
+
+
 def test_what_was_taken_while_it_ran_is_sent_before_the_report(stand: Stand) -> None:
     stand.write("state", "1")
     stand.oracle.error = OracleUnreachableError("away")
