@@ -141,9 +141,11 @@ class Checkpoints:
             self._complain(live, saving, str(error))
             self._plan_next(live, saving)
 
-    def forget(self, job_id: str) -> None:
+    def forget(self, live: Live) -> None:
         """Note that a job is over."""
-        self._saving.pop(job_id, None)
+        self._saving.pop(live.row.job_id, None)
+        if live.job.spec.checkpoint is not None:
+            self._deps.journal.empty_checkpoint(live.row.job_id)
 
     def _of(self, live: Live, checkpoint: Checkpoint) -> _Saving:
         """Return what is known; after a restart the interval goes on from the last one taken."""

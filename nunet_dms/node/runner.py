@@ -89,7 +89,7 @@ class Runner:
         for live in list(self._live.values()):
             self._advance[live.row.state](live)
             if live.cleaned and live.row.state in {State.SETTLED, State.LOST}:
-                self.checkpoints.forget(live.row.job_id)
+                self.checkpoints.forget(live)
                 del self._live[live.row.job_id]
 
     def drain(self) -> None:

@@ -418,6 +418,16 @@ def test_the_last_one_is_not_taken_twice_by_a_worker_that_starts_again(stand: St
     assert stand.numbers == [1]
 
 
+def test_of_a_job_that_is_over_the_journal_keeps_no_list_of_files(stand: Stand) -> None:
+    stand.write("state", "1")
+    stand.turn(INTERVAL_S)
+    stand.restart()
+    stand.checkpoints.forget(stand.live)
+    row = stand.journal.checkpoint(stand.live.row.job_id)
+    assert row is not None
+    assert (row.number, row.stored, row.manifest) == (1, True, b"")
+
+
 def test_at_drain_a_job_is_saved_whatever_its_interval(stand: Stand) -> None:
     stand.write("state", "1")
     assert stand.drain() > 0
