@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-ROOMS = ("docker", "e2e")  # folders under tests/ whose tests need a Docker engine
+ROOMS = ("docker", "e2e", "sweep")  # folders under tests/ whose tests need a Docker engine
 
 
 def problems(report: Path) -> list[str]:

@@ -10,13 +10,14 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import commands, containers, payments
+from bench import commands, containers, logs, payments
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "commands": commands.measure,
     "payments": payments.measure,
     "containers": containers.measure,
+    "logs": logs.measure,
 }
 
 

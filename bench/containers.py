@@ -22,7 +22,7 @@ def measure() -> list[Figure]:
     """Create, start and remove a container that does nothing, both ways, turn by turn."""
     client, engine = docker.from_env(timeout=60), DockerEngine()
     reference = build_python_image(client)
-    image = str(engine.resolve_image(reference))
+    image = str(engine.find_image(reference))
     with tempfile.TemporaryDirectory() as place:
         folder = JobFolder(Path(place) / "job")
         folder.make(job_user())

@@ -20,7 +20,7 @@ from hypothesis import settings
 from requests.exceptions import RequestException
 
 TESTS = Path(__file__).parent
-ENGINE_ROOMS = ("docker", "e2e")  # folders whose tests all need an engine; .ci counts them
+ENGINE_ROOMS = ("docker", "e2e", "sweep")  # all their tests need an engine; .ci counts them
 ENGINE_TIMEOUT_S = 60  # one call to the engine on a busy machine; loading an image is the slowest
 
 # Cores are shared where these tests run, so no example has a deadline. CI repeats its examples.

@@ -18,6 +18,7 @@ from nunet_dms.cli import render
 from nunet_dms.cli.amounts import UNKNOWN_TOKEN, Token, pinned_token
 from nunet_dms.errors import UsageError
 from nunet_dms.node.earnings import WORDS, Earning, Period, by_period, earning_of
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 
 DAYS_BACK_MAX = 36_500
@@ -96,7 +97,7 @@ def earnings(
 def _look(since_s: int | None) -> tuple[Token, tuple[Earning, ...]]:
     """Return the token, and each job's earning from a time on; raises NunetError."""
     where = paths.resolve()
-    if not where.journal.exists():
+    if not is_made(where.journal):
         return UNKNOWN_TOKEN, ()
     with JournalReader(where.journal) as journal:
         pin, rows = journal.pin(), journal.earnings()

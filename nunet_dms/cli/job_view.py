@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 
 from nunet_dms.cli.times import clock_time
 
+PHASES = {
+    "pulling": "the node fetches its image; this is not billed",
+    "preparing": "the node fetches its inputs and makes its container; this is not billed",
+    "running": "it runs",
+}
+
 if TYPE_CHECKING:
     from nunet_dms.protocol.amount import Unit
+    from nunet_dms.protocol.phase import Phase
     from nunet_dms.protocol.quote import PricePart
     from nunet_dms.protocol.submission import JobView
     from nunet_dms.requester.pay import CheckedQuote
@@ -105,7 +112,7 @@ def view_facts(view: JobView, unit: Unit) -> dict[str, object]:
 
 def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
     """Return how a job stands, in words."""
-    reason = f" ({view.reason.value})" if view.reason else ""
+    reason = f" ({view.reason.value}{_whose(view)})" if view.reason else ""
     lines = [
         f"job        {view.job_id}",
         f"state      {view.state.value}{reason}",
@@ -125,13 +132,41 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
             f"verdict    {unit.show(view.provider_amount)} to the provider,"
             f" {unit.show(view.requester_amount or 0)} back to the requester"
         )
+    if view.phase is not None:
+        lines.append(f"phase      {phase_text(view.phase)}")
     lines += _dispute_lines(view)
     if view.settlement_tx_id:
         word = "settled" if view.settled_ms else "settling"
         lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
     if view.log_complete is False:
-        lines.append(f"log        {view.log_bytes} bytes, not complete")
+        lines.append(f"log        {log_words(view)}")
     return tuple(lines)
+
+
+def log_words(view: JobView) -> str:
+    """Return what is wrong with a log that is not complete."""
+    text = f"{view.log_bytes} bytes, not complete"
+    if view.log_dropped_bytes:
+        return f"{text}: the job wrote {view.log_dropped_bytes} bytes past the limit of a log"
+    return f"{text}: part of what the job wrote is missing"
+
+
+def _whose(view: JobView) -> str:
+    """Return whose doing a job's end was; a success is nobody's."""
+    from nunet_dms.protocol.report import BLAME, Blame, Reason  # noqa: PLC0415 - lazy
+
+    if view.reason in {None, Reason.SUCCEEDED}:
+        return ""
+    blame = BLAME[view.reason]
+    return ": nobody's fault" if blame is Blame.NOBODY else f": the {blame.value}'s doing"
+
+
+def phase_text(phase: Phase) -> str:
+    """Return what a job is at, in words."""
+    if phase.name != "pulling" or not phase.total_bytes:
+        return PHASES[phase.name]
+    done, total = (f"{count / 1e6:.1f}" for count in (phase.done_bytes, phase.total_bytes))
+    return f"{PHASES[phase.name]}, {done} of {total} MB so far"
 
 
 def _dispute_lines(view: JobView) -> list[str]:

@@ -15,10 +15,12 @@ from nunet_dms.cli import objection, render
 from nunet_dms.cli.times import clock_time
 from nunet_dms.errors import UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
+from nunet_dms.node.earnings import worth_of
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
-from nunet_dms.node.rows import CheckpointRow, EventRow, JobRow
-from nunet_dms.node.states import RESERVING
+from nunet_dms.node.rows import CheckpointRow, EventRow, JobRow, OutboxRow
+from nunet_dms.node.states import RESERVING, State
 
 FOLLOW_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
@@ -32,6 +34,8 @@ class JobStory:
 
     job: JobRow
     events: tuple[EventRow, ...]
+    report: OutboxRow | None
+    """Its report, while the Oracle has not taken it."""
     checkpoint: CheckpointRow | None
 
     @property
@@ -43,6 +47,7 @@ class JobStory:
             "events": [asdict(event) for event in self.events],
             "checkpoint": saved
             and {"number": saved.number, "taken_ms": saved.taken_ms, "stored": saved.stored},
+            "report": self.report and _report_facts(self.report),
         }
 
 
@@ -69,7 +74,9 @@ def show(
     """Show one job and its story."""
     with JournalReader(paths.resolve().journal) as journal:
         row = journal.job(job)
-        story = JobStory(row, journal.events(row.job_id), journal.checkpoint(row.job_id))
+        report = next((each for each in journal.outbox() if each.job_id == row.job_id), None)
+        saved = journal.checkpoint(row.job_id)
+        story = JobStory(row, journal.events(row.job_id), report, saved)
     render.show(render.Shown("nunet.job/1", story.facts, _story_lines(story)), as_json)
 
 
@@ -144,16 +151,18 @@ def object_to(
 def _list(as_json: bool) -> None:
     where = paths.resolve()
     rows: tuple[JobRow, ...] = ()
-    if where.journal.exists():
+    pulled: set[str] = set()
+    if is_made(where.journal):
         with JournalReader(where.journal) as journal:
             rows = journal.jobs()
+            pulled = {image.reference for image in journal.images() if not image.image_id}
     table = render.Table(
         ("job", "state", "reason", "cpu MHz", "RAM MB", "ran s", "earned", "taken at"),
         tuple(
             (
-                row.job_id[:12], row.state.value, row.reason, str(row.cpu_mhz), str(row.ram_mb),
-                f"{row.ran_ms / 1000:.1f}", "" if row.earned is None else str(row.earned),
-                clock_time(row.admitted_ms / 1000),
+                row.job_id[:12], _state_text(row, pulled), row.reason, str(row.cpu_mhz),
+                str(row.ram_mb), f"{row.ran_ms / 1000:.1f}",
+                "" if row.earned is None else str(row.earned), clock_time(row.admitted_ms / 1000),
             )
             for row in rows
         ),
@@ -161,6 +170,16 @@ def _list(as_json: bool) -> None:
     text: tuple[str | render.Table, ...] = (table,) if rows else ("no jobs yet",)
     facts = {"jobs": [asdict(row) for row in rows]}
     render.show(render.Shown("nunet.jobs/1", facts, text), as_json)
+
+
+def _report_facts(report: OutboxRow) -> dict[str, object]:
+    return {"worth": worth_of(report), "parked": report.parked}
+
+
+def _state_text(row: JobRow, pulled: set[str]) -> str:
+    """Return a job's state, and whether it waits for its image."""
+    waits = row.state is State.ACCEPTED and row.image in pulled
+    return f"{row.state.value}, pulling" if waits else row.state.value
 
 
 def _is_in_hand(where: paths.Paths, job_id: str) -> bool:
@@ -182,8 +201,13 @@ def _story_lines(story: JobStory) -> tuple[str, ...]:
     ]
     if job.detail:
         lines.append(f"detail    {job.detail}")
+    if job.engine_gone_ms is not None:
+        lines.append(f"engine    did not answer at {clock_time(job.engine_gone_ms / 1000)}")
     if job.exit_code is not None:
         lines.append(f"exit code {job.exit_code} after {job.ran_ms / 1000:.1f} s")
+    if story.report is not None:
+        fate = f"is kept: {story.report.parked}" if story.report.parked else "waits for the Oracle"
+        lines.append(f"report    worth {worth_of(story.report)} base units; it {fate}")
     if (saved := story.checkpoint) is not None:
         where = "at the Oracle" if saved.stored else "not sent yet"
         lines.append(

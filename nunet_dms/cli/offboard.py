@@ -15,6 +15,7 @@ from nunet_dms.cli.status import look
 from nunet_dms.cli.worker import start_worker, stop_worker
 from nunet_dms.errors import DegradedError, UsageError, WorkerNotRunningError
 from nunet_dms.node.cancel import ask_to_cancel
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.pause import Pause, lift_pause, write_pause
@@ -76,7 +77,7 @@ def _confirm(*, delete_keys: bool, yes: bool) -> None:
 
 
 def _open_jobs(where: paths.Paths) -> tuple[JobRow, ...]:
-    if not where.journal.exists():
+    if not is_made(where.journal):
         return ()
     with JournalReader(where.journal) as journal:
         return journal.open_jobs()

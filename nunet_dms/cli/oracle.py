@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from nunet_dms import paths
-from nunet_dms.cli import oracle_devnet, oracle_disputes, render
+from nunet_dms.cli import oracle_conflicts, oracle_devnet, oracle_disputes, render
 from nunet_dms.errors import UsageError
 
 if TYPE_CHECKING:
@@ -152,6 +152,7 @@ for _command in (
     oracle_disputes.revise,
     oracle_disputes.uphold,
     oracle_disputes.alerts,
+    oracle_conflicts.conflicts,
 ):
     app.command()(_command)
 

@@ -40,7 +40,7 @@ def disputes(folder: Path | None = DIR, as_json: bool = JSON) -> None:
 
     Example: nunet oracle disputes
     """
-    with _opened(folder) as oracle:
+    with opened(folder) as oracle:
         from nunet_dms.oracle import disputing  # noqa: PLC0415 - the extra `oracle`, when needed
 
         found = disputing.disputes(oracle, DISPUTES_MAX)
@@ -63,7 +63,7 @@ def revise(
     """
     if not 0 < len(why.strip()) <= WHY_MAX_CHARS:
         raise UsageError(f"cannot revise: give --why with at most {WHY_MAX_CHARS} characters")
-    with _opened(folder) as oracle:
+    with opened(folder) as oracle:
         from nunet_dms.oracle import disputing  # noqa: PLC0415 - as above
 
         new = disputing.revise(oracle, job, percent, why.strip())
@@ -84,7 +84,7 @@ def uphold(job: str = JOB, folder: Path | None = DIR, as_json: bool = JSON) -> N
 
     Example: nunet oracle uphold JOB
     """
-    with _opened(folder) as oracle:
+    with opened(folder) as oracle:
         from nunet_dms.oracle import disputing  # noqa: PLC0415 - as above
 
         answered = disputing.uphold(oracle, job)
@@ -98,7 +98,7 @@ def alerts(folder: Path | None = DIR, as_json: bool = JSON) -> None:
 
     The exit code is 5 when there is one, so that cron can tell. Example: nunet oracle alerts
     """
-    with _opened(folder) as oracle:
+    with opened(folder) as oracle:
         from nunet_dms.oracle.alerts import find  # noqa: PLC0415 - as above
 
         found = find(oracle)
@@ -110,7 +110,7 @@ def alerts(folder: Path | None = DIR, as_json: bool = JSON) -> None:
 
 
 @contextmanager
-def _opened(folder: Path | None) -> Iterator[Oracle]:
+def opened(folder: Path | None) -> Iterator[Oracle]:
     """Open an Oracle's folder; raises UsageError where the extra `oracle` is not installed."""
     if find_spec("sqlalchemy") is None:
         raise UsageError(

@@ -12,7 +12,7 @@ import typer
 from nunet_dms import paths
 from nunet_dms.cli import objection, render, request_resume, submit
 from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester
-from nunet_dms.cli.job_view import view_facts, view_lines, view_row
+from nunet_dms.cli.job_view import log_words, view_facts, view_lines, view_row
 from nunet_dms.cli.passphrases import PASSPHRASE, opening
 from nunet_dms.cli.submit import JSON, ORACLE, WALLET, recorded
 from nunet_dms.cli.wallet_sign import check_new, write_new
@@ -105,6 +105,8 @@ def logs(
             for piece in us.log(job_id):
                 log.write(piece)
         log.close()
+        if (view := us.job(job_id)).log_complete is False:
+            render.progress(f"log: {log_words(view)}")
 
 
 @app.command()

@@ -14,7 +14,8 @@ from nunet_dms.cli.idle import IdleReason, idle_reasons
 from nunet_dms.cli.times import clock_time
 from nunet_dms.config import CapacityConfig, Config
 from nunet_dms.errors import ExitCode, NunetError
-from nunet_dms.node.earnings import earning_of
+from nunet_dms.node.earnings import earning_of, worth_of
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import (
@@ -24,12 +25,13 @@ from nunet_dms.node.rows import (
     Capacity,
     MissedRow,
     NoteRow,
+    OutboxRow,
     WorkerRow,
 )
 from nunet_dms.node.states import RESERVING, State
 
 NOTES_FOR_S = 7 * 86_400
-"""How long a change of the machine is shown."""
+"""How long a change of the machine, or a report that was refused for good, is shown."""
 UNKNOWN = "unknown"
 DEGRADED = "degraded"
 RESTING = "resting"
@@ -52,7 +54,8 @@ class Seen:
     """Jobs whose container runs."""
     coming: int = 0
     """Jobs that are admitted but do not run yet."""
-    outbox_waiting: int = 0
+    outbox: tuple[OutboxRow, ...] = ()
+    """Reports that the Oracle has not taken."""
     earned: int = 0
     pending: int = 0
     token: Token = UNKNOWN_TOKEN
@@ -93,6 +96,11 @@ class Status:
     jobs_running: int
     jobs_coming: int
     outbox_waiting: int
+    outbox_worth: int
+    """What the reports that wait come to, by their own facts."""
+    reports_parked: int
+    """Reports of the last days that the Oracle refuses for good, or that cannot be delivered."""
+    parked_worth: int
     earned: int
     pending: int
     """What open jobs will pay; those that have not ended yet count with their whole price."""
@@ -131,7 +139,7 @@ def status(
 def look(where: paths.Paths) -> Seen:
     """Return what is known of the worker and its jobs; raises NunetError for a broken journal."""
     pid = holder(where.lock_file)
-    if not where.journal.exists():
+    if not is_made(where.journal):
         return Seen(pid, None)
     with JournalReader(where.journal) as journal:
         row = journal.worker()
@@ -144,7 +152,7 @@ def look(where: paths.Paths) -> Seen:
             reserved=journal.reserved(),
             running=running,
             coming=len(jobs) - running,
-            outbox_waiting=journal.outbox_waiting(),
+            outbox=journal.outbox(),
             earned=journal.earned(),
             pending=sum(earning_of(row).pending for row in still_open),
             token=pinned_token(pin[1]) if pin else UNKNOWN_TOKEN,
@@ -192,7 +200,7 @@ def _check(where: paths.Paths, now_s: float) -> int:
         health = Health("error", str(error), error.exit_code)
         seen = Seen(None, None)
     if health.code is ExitCode.FINE:
-        line = f"ok: worker {seen.pid} runs {seen.running} jobs, {seen.outbox_waiting} reports wait"
+        line = f"ok: worker {seen.pid} runs {seen.running} jobs, {len(_waiting(seen))} reports wait"
         line += f"; {health.reason}" if health.reason else ""
     else:
         line = health.reason
@@ -203,7 +211,7 @@ def _check(where: paths.Paths, now_s: float) -> int:
 
 def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Status:
     row, sold = seen.row, settings.capacity
-    free = free_of(sold, seen)
+    free, parked = free_of(sold, seen), _parked(seen, now_s)
     return Status(
         health=health.state,
         reason=health.reason,
@@ -223,7 +231,10 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         free_disk_mb=free.disk_mb,
         jobs_running=seen.running,
         jobs_coming=seen.coming,
-        outbox_waiting=seen.outbox_waiting,
+        outbox_waiting=len(_waiting(seen)),
+        outbox_worth=sum(map(worth_of, _waiting(seen))),
+        reports_parked=len(parked),
+        parked_worth=sum(map(worth_of, parked)),
         earned=seen.earned,
         pending=seen.pending,
         token=seen.token.label,
@@ -233,6 +244,16 @@ def _status(settings: Config, seen: Seen, health: Health, now_s: float) -> Statu
         missed=seen.missed,
         machine_notes=tuple(note for note in seen.notes if note.at_ms / 1000 > now_s - NOTES_FOR_S),
     )
+
+
+def _waiting(seen: Seen) -> tuple[OutboxRow, ...]:
+    return tuple(report for report in seen.outbox if not report.parked)
+
+
+def _parked(seen: Seen, now_s: float) -> tuple[OutboxRow, ...]:
+    """Return the reports of the last days that nothing can come of any more."""
+    since_ms = (now_s - NOTES_FOR_S) * 1000
+    return tuple(each for each in seen.outbox if each.parked and each.changed_ms > since_ms)
 
 
 def free_of(offered: CapacityConfig, seen: Seen) -> Capacity:
@@ -250,7 +271,10 @@ def _lines(status: Status, token: Token) -> tuple[str, ...]:
     else:
         worker = f"running, process {status.worker_pid}, for {duration(status.uptime_s)}"
     known = status.oracle_state in {OK, NOT_YET, UNKNOWN}  # otherwise its words name the URL
-    waiting = f", {status.outbox_waiting} reports wait for the Oracle"
+    waiting = (
+        f", {status.outbox_waiting} reports worth {token.show(status.outbox_worth)}"
+        f" wait for the Oracle"
+    )
     pending = f", {token.show(status.pending)} pending" if status.pending else ""
     lines = [
         f"worker    {worker}",
@@ -263,6 +287,11 @@ def _lines(status: Status, token: Token) -> tuple[str, ...]:
         + (waiting if status.outbox_waiting else ""),
         f"earned    {token.show(status.earned)}{pending}, paid to {status.wallet}",
     ]
+    if status.reports_parked:
+        lines.append(
+            f"lost      {status.reports_parked} reports worth {token.show(status.parked_worth)}"
+            f" cannot be delivered (why: nunet jobs show JOB)"
+        )
     if status.health == DEGRADED:
         lines.append(f"degraded  {status.reason}")
     elif status.note:

@@ -14,6 +14,7 @@ from nunet_dms import paths
 from nunet_dms.cli import render
 from nunet_dms.cli.contact import DEFAULT_WALLET, oracle_url, records, requester
 from nunet_dms.cli.job_view import (
+    phase_text,
     quote_facts,
     quote_lines,
     unsigned_facts,
@@ -255,12 +256,13 @@ def _follow(us: Requester, job_id: str, results_folder: Path | None) -> JobView:
 
 
 def _teller() -> Callable[[JobView], None]:
-    """Return what says each new state of a job once."""
+    """Return what says each new state and phase of a job once."""
     said: set[str] = set()
 
     def tell(view: JobView) -> None:
         reason = f" ({view.reason.value})" if view.reason else ""
-        line = f"job {view.job_id[:12]} is {view.state.value}{reason}"
+        at = f": {phase_text(view.phase)}" if view.phase else ""
+        line = f"job {view.job_id[:12]} is {view.state.value}{reason}{at}"
         if line not in said:
             said.add(line)
             render.progress(line)

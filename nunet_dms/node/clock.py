@@ -17,3 +17,7 @@ class Clock:
     def now_ms(self) -> int:
         """Return the wall clock in Unix milliseconds."""
         return int(self.wall_s() * 1000)
+
+    def mono_ms(self) -> int:
+        """Return the monotonic clock in milliseconds: since the boot, where it is the system's."""
+        return int(self.monotonic_s() * 1000)

@@ -10,6 +10,7 @@ from nunet_dms.node.clock import Clock
 from nunet_dms.node.engine.types import Engine
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.limits import DEADLINE_MARGIN_S
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.pool import Pool
 
@@ -29,3 +30,5 @@ class Deps:
     core_mhz: int
     user: str
     boot_id: str
+    deadline_margin_s: int = DEADLINE_MARGIN_S
+    """How much later than its time limit a job is ended from inside."""

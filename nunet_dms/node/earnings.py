@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 
-from nunet_dms.node.rows import EarningRow
+from nunet_dms.node.rows import EarningRow, OutboxRow
 from nunet_dms.node.states import State
 from nunet_dms.protocol.report import Reason, provider_share
 
@@ -90,6 +90,12 @@ class Period:
     jobs: int
     paid: int
     pending: int
+
+
+def worth_of(report: OutboxRow) -> int:
+    """Return what a report comes to for this node by its own facts, in base units."""
+    reason = Reason(report.reason)
+    return provider_share(report.price, reason, report.ran_ms, report.time_limit_s)
 
 
 def earning_of(row: EarningRow) -> Earning:

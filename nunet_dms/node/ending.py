@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nunet_dms.node.engine.types import Facts, Failure
+from nunet_dms.node.engine.types import Facts, Failure, History
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.logs import LogEnd
 from nunet_dms.node.rows import JobEnd, JobRow
@@ -13,6 +13,33 @@ from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.report import Reason, Report
 from nunet_dms.protocol.signing import Domain, seal
 
+CLOCK_SET_MS = 5_000
+"""Wall and monotonic clock may drift apart by this while a job runs; more, and one was set."""
+UNTOLD = History((), is_whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Both clocks, read together, in milliseconds."""
+
+    wall_ms: int
+    mono_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that is known of how a container ended."""
+
+    facts: Facts | None
+    """None when the engine answers, and has no such container."""
+    history: History
+    keeps_running: bool
+    """Whether the engine's containers outlive its restart."""
+    boot_id: str
+    """Of the boot in which we look."""
+    seen: Moment
+    """When we saw that it had ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -20,36 +47,106 @@ class Ending:
 
     failure: Failure
     facts: Facts | None
+    ran_ms: int
     log: LogEnd
     results: Manifest
     results_complete: bool
 
 
-def classify(facts: Facts | None, job: JobRow, boot_id: str) -> Failure:
-    """Return the reason for a container's end, and a sentence for the requester."""
-    if (fault := _our_fault(facts, job, boot_id)) or facts is None:
+def classify(job: JobRow, evidence: Evidence) -> Failure:
+    """Return the reason for a container's end, and a sentence for the requester.
+
+    In this order: what makes its facts worthless; our own stop; a stop that was not ours, whatever
+    the exit code (an engine that restarts ends jobs with 137, with 143 under an init, and with
+    whatever a job makes of SIGTERM, 0 included); an end that nobody saw; the kernel; the time; and
+    only then the exit code.
+    """
+    facts, history = evidence.facts, evidence.history
+    if (fault := _no_facts(job, evidence)) or facts is None:
         return Failure(Reason.NODE_FAULT, fault)
     if job.stop_reason and (facts.finished_ms or 0) >= (job.stop_ms or 0):
         reason = Reason(job.stop_reason)
         return Failure(reason, _STOPS.get(reason, "the node stopped the job"))
+    if fault := _stopped_by_others(job, history) or _unseen(job, evidence):
+        return Failure(Reason.NODE_FAULT, fault)
+    return _own_end(job, facts, ran_ms(job, evidence))
+
+
+def _own_end(job: JobRow, facts: Facts, run_ms: int) -> Failure:
+    """Return the reason for an end that nobody but the job, its limits and the kernel made."""
     if facts.oom_killed and facts.exit_code != 0:
         return Failure(
             Reason.OUT_OF_MEMORY, f"the job used more than its {job.ram_mb} MB of memory"
         )
+    if run_ms >= job.time_limit_s * 1000:  # the deadline inside, while no worker lived
+        return Failure(Reason.TIME_LIMIT, _STOPS[Reason.TIME_LIMIT])
     if facts.exit_code == 0:
         return Failure(Reason.SUCCEEDED, "")
     return Failure(Reason.FAILED, f"the job ended with exit code {facts.exit_code}")
 
 
-def _our_fault(facts: Facts | None, job: JobRow, boot_id: str) -> str:
-    """Say what the node did wrong, or nothing."""
+def _no_facts(job: JobRow, evidence: Evidence) -> str:
+    """Say why nothing can be said of the job itself, or nothing."""
+    facts = evidence.facts
     if facts is None:
-        return "the container vanished from the node"
-    if job.boot_id not in {"", boot_id}:
+        return "the container vanished from the node" + _away(job)
+    if job.boot_id not in {"", evidence.boot_id}:
         return "the node was restarted while the job ran"
-    if not facts.has_ended:
+    if facts.status != "exited" or facts.started_ms is None or facts.finished_ms is None:
         return f"the container is {facts.status}, not ended"
     return ""
+
+
+def _stopped_by_others(job: JobRow, history: History) -> str:
+    """Say that the job was stopped, and not by us; or nothing."""
+    for event in history.events:
+        ours = job.stop_ms is not None and event.at_ms >= job.stop_ms
+        if event.action in {"kill", "stop"} and not ours:
+            signal = f" (signal {event.signal})" if event.signal is not None else ""
+            return f"the container was stopped on the node, not by its worker{signal}" + _away(job)
+    return ""
+
+
+def _unseen(job: JobRow, evidence: Evidence) -> str:
+    """Say that nobody saw how the job ended; or nothing.
+
+    Seen on Docker 20.10: its history is empty after every restart. Without live-restore a dockerd
+    that is asked to end takes its containers with it (143 under an init) and tells nobody; one that
+    is killed leaves them running and ends them when it is back (`kill` with signal 15, `die`,
+    `stop`: a history that tells), or else they ended meanwhile: exit code kept, no event. With
+    live-restore they run on in both cases, and what ended meanwhile has its true exit code.
+    """
+    history = evidence.history
+    is_seen = any(event.action == "die" for event in history.events)
+    if is_seen or history.is_whole or evidence.keeps_running:
+        return ""
+    return (
+        "nobody saw how the job ended: the engine was restarted, and it does not keep containers"
+        " running meanwhile (live-restore)" + _away(job)
+    )
+
+
+def _away(job: JobRow) -> str:
+    return "; the engine had been away while it ran" if job.engine_gone_ms is not None else ""
+
+
+def ran_ms(job: JobRow, evidence: Evidence) -> int:
+    """Return for how long a container ran, in milliseconds.
+
+    By the engine's times, which are the wall's. Where that was set while the job ran, or the
+    machine slept, never more than the monotonic clock counts from its start until we saw its end.
+    """
+    facts = evidence.facts
+    if facts is None or facts.started_ms is None or facts.finished_ms is None:
+        return 0
+    by_wall_ms = max(facts.finished_ms - facts.started_ms, 0)
+    if job.started_mono_ms is None or job.boot_id != evidence.boot_id:
+        return by_wall_ms
+    most_ms = max(evidence.seen.mono_ms - job.started_mono_ms, 0)
+    set_by_ms = evidence.seen.wall_ms - facts.started_ms - most_ms
+    if set_by_ms > CLOCK_SET_MS:
+        return min(by_wall_ms, most_ms)
+    return most_ms if set_by_ms < -CLOCK_SET_MS else by_wall_ms
 
 
 _STOPS = {
@@ -69,7 +166,7 @@ def end_of(job: JobRow, ending: Ending) -> JobEnd:
         reason=ending.failure.reason.value,
         detail=ending.failure.detail[:500],
         exit_code=facts.exit_code if ran and facts else None,
-        ran_ms=_ran_ms(facts),
+        ran_ms=ending.ran_ms,
         cpu_ms=job.cpu_ms,
         ram_peak_mb=job.ram_peak_mb,
         finished_ms=facts.finished_ms if ran and facts else None,
@@ -97,14 +194,9 @@ def frozen_report(us: Identity, job: JobRow, ending: Ending) -> tuple[str, bytes
         log_bytes=ending.log.length,
         log_sha256=ending.log.sha256,
         log_complete=ending.log.complete,
+        log_dropped_bytes=ending.log.dropped_bytes,
         results_hash=ending.results.digest,
         results_complete=ending.results_complete,
     )
     sealed = seal(report, Domain.REPORT, us.key)
     return f"{us.node_id}:{job.ticket_id}:report", strict.encode(sealed)
-
-
-def _ran_ms(facts: Facts | None) -> int:
-    if facts is None or facts.started_ms is None or facts.finished_ms is None:
-        return 0
-    return max(facts.finished_ms - facts.started_ms, 0)

@@ -62,6 +62,11 @@ class JobFolder:
         """The job's stdout and stderr; kept when the rest goes."""
         return self.path / "log"
 
+    @property
+    def deadline(self) -> Path:
+        """The program that ends the job from inside."""
+        return self.path / "deadline"
+
     def make(self, user: str, *, with_checkpoint: bool = False) -> None:
         """Create the folders for a job that runs as `user` (uid:gid)."""
         self.inputs.mkdir(parents=True, exist_ok=True)
@@ -156,7 +161,7 @@ class JobFolder:
         """Remove inputs, outputs and their manifest, and the checkpoint; the log stays."""
         for folder in (self.inputs, self.outputs, self.checkpoint, self.spool):
             shutil.rmtree(folder, ignore_errors=True)
-        for name in ("part", "results.json"):
+        for name in ("part", "results.json", "deadline", "log.index"):
             (self.path / name).unlink(missing_ok=True)
 
 

@@ -15,7 +15,10 @@ from nunet_dms.errors import (
 )
 from nunet_dms.node.admission import VerifiedJob, read_offer, verify_offer
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.journal_trouble import JournalFullError
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.payout import Payout, open_receipt, sign_settlement
+from nunet_dms.node.poison import count_deaths
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, Capacity, JobRow
 from nunet_dms.node.runner import Runner
@@ -59,6 +62,7 @@ class InboxHandler:
 
     def resume(self) -> None:
         """Take up every open job of the journal again."""
+        count_deaths(self._deps.journal)
         for row in self._deps.journal.open_jobs():
             offer = strict.decode(Offer, self._deps.journal.offer(row.job_id))
             self._runner.take(row, read_offer(offer, offer.ticket.public_key))
@@ -89,10 +93,14 @@ class InboxHandler:
         for job_id in inbox.lost_payments:
             log.error("payment_lost job=%s", job_id)
             self._runner.stop(job_id, Reason.PAYMENT_LOST)
+        self._take_ends(inbox)
+
+    def _take_ends(self, inbox: Inbox) -> None:
+        """Take the news of what was reported, unless we do not know yet that it was."""
         for settlement in inbox.settlements:
             self._take_settlement(settlement)
         for job_id in inbox.receipts:
-            self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+            self._take_receipt(job_id)
         for void in inbox.voided:
             self._take_void(void)
 
@@ -101,14 +109,21 @@ class InboxHandler:
         task = outcome.task
         if task.what not in self._tasks:
             return False
-        if outcome.error is None:
-            self._deps.backoff.clear(task)
-            self._tasks[task.what](task.job_id, outcome.value)
-        else:
-            now_s = self._deps.clock.monotonic_s()
-            self._muted[task] = now_s + self._deps.backoff.fail(task, now_s)
+        if outcome.error is not None:
+            self._mute(task)
             log.warning("task_failed job=%s task=%s: %s", task.job_id, task.what, outcome.error)
+            return True
+        try:
+            self._tasks[task.what](task.job_id, outcome.value)
+        except JournalFullError:
+            self._mute(task)  # else the Oracle would tell us the same at once
+            raise
+        self._deps.backoff.clear(task)
         return True
+
+    def _mute(self, task: Task) -> None:
+        now_s = self._deps.clock.monotonic_s()
+        self._muted[task] = now_s + self._deps.backoff.fail(task, now_s)
 
     def _take_offer(self, offer: Offer) -> None:
         if self.oracle is None:
@@ -158,12 +173,27 @@ class InboxHandler:
         refusal = Refusal(ticket_id=job.ticket.ticket_id, code=code, message=str(error)[:500])
         self._task(job.job_id, "refuse", lambda: self._deps.oracle.refuse(job.job_id, refusal))
 
+    def _is_early(self, job_id: str) -> bool:
+        """Whether this is about a report which the Oracle has, and we do not know yet that it has.
+
+        Then it can wait until that is written down: the Oracle says it again.
+        """
+        row = self._deps.journal.find(job_id)
+        if row is None or row.state is not State.EXITED:
+            return False
+        self._hold_polls()
+        return True
+
     def _hold_polls(self) -> None:
         """Wait before the next poll: what we cannot answer by name would come again at once."""
         self._deps.backoff.fail(Task("", "poll"), self._deps.clock.monotonic_s())
 
+    def _take_receipt(self, job_id: str) -> None:
+        if not self._is_early(job_id):
+            self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
+
     def _take_settlement(self, settlement: Settlement) -> None:
-        if self.oracle is None:
+        if self.oracle is None or self._is_early(settlement.job_id):
             return
         job_id = settlement.job_id
         row = self._deps.journal.find(job_id)
@@ -185,6 +215,8 @@ class InboxHandler:
 
     def _take_void(self, void: Voided) -> None:
         """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
+        if self._is_early(void.job_id):
+            return
         row = self._deps.journal.find(void.job_id)
         if row is not None and row.state in _MAY_BE_VOID:
             log.error("job_void job=%s why=%s", void.job_id, void.why)
@@ -240,7 +272,7 @@ class InboxHandler:
         ]
 
     def _task(self, job_id: str, what: str, work: Callable[[], object]) -> None:
-        self._deps.pool.submit(Task(job_id, what), work)
+        self._deps.pool.submit(Task(job_id, what), work, limit_of(what))
 
 
 _CODES: dict[type[NunetError], str] = {CapacityError: "no_capacity", UsageError: "ticket_used"}

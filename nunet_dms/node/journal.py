@@ -5,33 +5,71 @@ One SQLite file. The worker is the only writer; everybody else reads it through 
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
-from nunet_dms.node.journal_file import open_to_write, statements
+from nunet_dms.node.journal_file import open_to_write
+from nunet_dms.node.journal_life import end, leave, statements
 from nunet_dms.node.journal_reader import JournalReader, job_of
+from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State, check_move
+from nunet_dms.node.storage import Storage
+
+log = logging.getLogger(__name__)
 
 NOTES_KEPT_MAX = 100
 """Changes of the machine; a card that comes and goes must not fill the disk."""
 
 
 class Journal(JournalReader):
-    """The worker's own journal. `now_ms` is the wall clock, in milliseconds."""
+    """The worker's own journal. `now_ms` is the wall clock, in milliseconds.
 
-    def __init__(self, path: Path, now_ms: Callable[[], int]) -> None:
-        """Open or create; raises JournalError when the file is damaged, foreign or newer."""
+    Every writing raises a JournalError where nothing can be written now. Then nothing was, unless
+    the disk failed: whether it was then, only opening the file again tells.
+    """
+
+    def __init__(self, path: Path, now_ms: Callable[[], int], boot_id: str = "") -> None:
+        """Open or create; raises JournalUnusableError for a file that no worker may start with.
+
+        That is one which is damaged, foreign, newer, not the one that was here, or not all of it.
+        """
+        self.storage = Storage(path)
+        """The room that the journal has where it lies."""
         self._path = path
-        self._db = open_to_write(path)
         self._sql = statements()
         self._lock = threading.RLock()
         self._now_ms = now_ms
+        self.storage.make_way()
+        with self.storage.told():
+            self._db, former = open_to_write(path, (now_ms(), boot_id))
+        self.former = former
+        """The life before this one; None in a new journal."""
+        self.died = former is not None and not former.clean and former.boot_id == boot_id
+        """Whether the worker before this one ended suddenly, and not because the machine did."""
+        self._leave = weakref.finalize(self, leave, self._db, path)
+
+    def close(self) -> None:
+        """Close the file and note in it that this was meant.
+
+        Where that cannot be written, it is left as a killed worker leaves it.
+        """
+        if self._leave.detach() is None:
+            return  # it was closed before
+        with self._lock:
+            try:
+                with self.storage.told():
+                    end(self._db)
+            except JournalError as error:
+                log.warning("journal_not_closed: %s", error)
+                leave(self._db, self._path)
 
     def admit(self, row: Mapping[str, object], capacity: Capacity) -> None:
         """Reserve and store a job in one transaction.
@@ -64,11 +102,45 @@ class Journal(JournalReader):
             )
             return self._move(job, State.CREATED, container_id[:12])
 
-    def started(self, job: JobRow, started_ms: int, boot_id: str) -> JobRow:
-        """Store when the container started and in which boot, and move to RUNNING."""
+    def starting(self, job: JobRow, boot_id: str, mono_ms: int) -> JobRow:
+        """Store when the start is about to be asked for, and move to STARTING."""
         with self._transaction():
-            self._write("set_started", job_id=job.job_id, started_ms=started_ms, boot_id=boot_id)
+            self._write("set_starting", job_id=job.job_id, boot_id=boot_id, started_mono_ms=mono_ms)
+            return self._move(job, State.STARTING, "")
+
+    def started(self, job: JobRow, started_ms: int, boot_id: str, mono_ms: int) -> JobRow:
+        """Store when the container started and in which boot, and move to RUNNING.
+
+        `mono_ms` is the start by the monotonic clock of that boot.
+        """
+        with self._transaction():
+            self._write(
+                "set_started", job_id=job.job_id, started_ms=started_ms, boot_id=boot_id,
+                started_mono_ms=mono_ms,
+            )  # fmt: skip
             return self._move(job, State.RUNNING, "")
+
+    def engine_gone(self, job: JobRow) -> JobRow:
+        """Store that the engine does not answer while a job runs; the first time stays."""
+        with self._transaction():
+            if self._write("set_engine_gone", job_id=job.job_id):
+                self.note(job.job_id, "engine_gone")
+        return self._again(job)
+
+    def pulled_image(self, reference: str) -> None:
+        """Store that an image is about to be pulled: from now on it is ours."""
+        with self._transaction():
+            self._write("insert_image", reference=reference)
+
+    def used_image(self, reference: str, image_id: str) -> None:
+        """Store that a job needs an image, and its id; does nothing for one that is not ours."""
+        with self._transaction():
+            self._write("set_image_used", reference=reference, image_id=image_id)
+
+    def forget_image(self, reference: str) -> None:
+        """An image of ours did not come, or is gone."""
+        with self._transaction():
+            self._write("delete_image", reference=reference)
 
     def ask_stop(self, job: JobRow, reason: str) -> JobRow:
         """Store why we are about to stop a job; the first reason stays."""
@@ -186,6 +258,23 @@ class Journal(JournalReader):
             for row in missed:
                 self._write("insert_missed", **{f.name: getattr(row, f.name) for f in fields(row)})
 
+    def died_with(self, rows: tuple[JobRow, ...], story: str) -> None:
+        """Store `deaths` and `death_state` of the jobs that a worker which died had in hand."""
+        with self._transaction():
+            for row in rows:
+                self._write(
+                    "set_deaths", job_id=row.job_id, deaths=row.deaths, death_state=row.death_state
+                )
+                self.note(row.job_id, "worker_died", f"in state {row.state.value}; {story}")
+        self.died = False
+
+    def lived_with(self, job: JobRow) -> JobRow:
+        """Store that the worker lives well with a job in the state that it is in."""
+        with self._transaction():
+            state = job.state.value
+            self._write("set_deaths", job_id=job.job_id, deaths=0, death_state=state)
+        return self._again(job)
+
     def note(self, job_id: str, what: str, detail: str = "") -> None:
         """Add a line to a job's story."""
         self._write("insert_event", job_id=job_id, what=what, detail=detail[:500])
@@ -206,15 +295,20 @@ class Journal(JournalReader):
 
     def _write(self, query: str, **values: object) -> int:
         values.setdefault("now_ms", self._now_ms())
-        return self._db.execute(self._sql[query], values).rowcount
+        with self.storage.told():
+            return self._db.execute(self._sql[query], values).rowcount
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            with self.storage.told():
+                self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                with self.storage.told():
+                    self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full or failing disk may have ended it already
+                    with self.storage.told():
+                        self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")

@@ -13,16 +13,20 @@ from pathlib import Path
 from types import TracebackType
 
 from nunet_dms.errors import UsageError
-from nunet_dms.node.journal_file import open_to_read, statements, trouble_told
+from nunet_dms.node.journal_file import open_to_read
+from nunet_dms.node.journal_life import statements
+from nunet_dms.node.journal_trouble import trouble_told
 from nunet_dms.node.rows import (
     Capacity,
     CheckpointRow,
     EarningRow,
     EventRow,
+    ImageRow,
     JobRow,
     MachineRow,
     MissedRow,
     NoteRow,
+    OutboxRow,
     WorkerRow,
 )
 from nunet_dms.node.states import State
@@ -93,7 +97,11 @@ class JournalReader:
 
     def outbox_waiting(self) -> int:
         """Return how many reports still have to reach the Oracle."""
-        return int(self._rows("outbox_waiting")[0][0])
+        return sum(not report.parked for report in self.outbox())
+
+    def outbox(self) -> tuple[OutboxRow, ...]:
+        """Return the reports that the Oracle has not taken, oldest job first."""
+        return tuple([OutboxRow(**dict(row)) for row in self._rows("outbox")])
 
     def earned(self) -> int:
         """Return what settled jobs have paid, in base units."""
@@ -130,6 +138,10 @@ class JournalReader:
     def jobs_cpu_ms(self) -> int:
         """Return the CPU time that all jobs together have used; it grows while they run."""
         return int(self._rows("jobs_cpu_ms")[0][0])
+
+    def images(self) -> tuple[ImageRow, ...]:
+        """Return the images that we pulled, or are about to, the longest unused first."""
+        return tuple(ImageRow(**dict(row)) for row in self._rows("images"))
 
     def pin(self) -> tuple[str, bytes] | None:
         """Return the pinned Oracle's URL and its own words, or None before first contact."""

@@ -110,16 +110,16 @@ class Lookout:
 
         It is held against what was last told, not last seen: many small steps make a large one.
         """
-        self._next_look_s = self._clock.monotonic_s() + LOOK_EVERY_S
         now, before = on_the_wire(found), self.machine or self._told_before()
         changed = changes(before, now) if before is not None else ()
-        if self.machine is not None and not changed:
-            return False
-        for text in changed:
-            log.warning("machine_changed %s", text)
-        self._journal.write_machine(MachineRow(now.taken_s, strict.encode(now)), changed)
-        self.machine = now
-        return True
+        is_news = self.machine is None or bool(changed)
+        if is_news:
+            for text in changed:
+                log.warning("machine_changed %s", text)
+            self._journal.write_machine(MachineRow(now.taken_s, strict.encode(now)), changed)
+            self.machine = now
+        self._next_look_s = self._clock.monotonic_s() + LOOK_EVERY_S
+        return is_news
 
     def _told_before(self) -> MachineFacts | None:
         """Return the machine as the process before this one told it."""

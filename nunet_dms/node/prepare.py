@@ -1,12 +1,16 @@
-"""Everything between accepting a job and starting it: image, inputs, container."""
+"""How a job's container is made, once its image is here: its inputs, and the container."""
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from nunet_dms.node.admission import VerifiedJob
 from nunet_dms.node.allocator import cores_of, nano_cpus
 from nunet_dms.node.deps import Deps
+from nunet_dms.node.engine.deadline import deadline_program
 from nunet_dms.node.engine.profile import (
     LABEL_ATTEMPT,
     LABEL_JOB,
@@ -16,8 +20,12 @@ from nunet_dms.node.engine.profile import (
 )
 from nunet_dms.node.engine.types import ContainerSpec, Failure
 from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.limits import STOP_GRACE_S
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol.job import INPUT_FOLDER
+from nunet_dms.wholefile import write_whole
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +33,22 @@ class Prepared:
     """A container that waits to be started."""
 
     container_id: str
-    image_id: str
 
 
 def prepare(
-    deps: Deps, row: JobRow, job: VerifiedJob, folder: JobFolder, name: str
+    deps: Deps, row: JobRow, job: VerifiedJob, folder: JobFolder, image_id: str
 ) -> Prepared | Failure:
-    """Pull, stage and create; every part may be repeated. Raises UnreachableError to try again."""
-    existing = deps.engine.facts(name)
-    image_id = deps.engine.resolve_image(job.spec.image)
-    if isinstance(image_id, Failure):
-        return image_id
+    """Stage and create; every part may be repeated. Raises UnreachableError to try again."""
+    existing = deps.engine.facts(container_name(deps.identity.node_id, row.job_id, row.attempt))
     if existing is not None:
-        return Prepared(existing.container_id, image_id)
+        return Prepared(existing.container_id)
     checkpoint = job.spec.checkpoint
     folder.make(deps.user, with_checkpoint=checkpoint is not None)
     folder.stage(job.spec.inputs, deps.oracle.get_blob)
     if checkpoint is not None and checkpoint.resume is not None:
         folder.stage_checkpoint(checkpoint.resume.files, deps.oracle.get_blob, deps.user)
     created = deps.engine.create(container_spec(deps, row, job, folder, image_id))
-    if isinstance(created, Failure):
-        return created
-    return Prepared(created, image_id)
+    return created if isinstance(created, Failure) else Prepared(created)
 
 
 def container_spec(
@@ -84,6 +86,20 @@ def container_spec(
         inputs=folder.inputs,
         outputs=folder.outputs,
         output_folder=spec.outputs,
+        deadline=_write_deadline(deps, row, folder),
         checkpoint=None if spec.checkpoint is None else folder.checkpoint,
         checkpoint_folder="" if spec.checkpoint is None else spec.checkpoint.folder,
     )
+
+
+def _write_deadline(deps: Deps, row: JobRow, folder: JobFolder) -> Path | None:
+    """Write the program that ends the job from inside; None where it cannot be run."""
+    after_s = row.time_limit_s + deps.deadline_margin_s
+    program = deadline_program(after_s, STOP_GRACE_S)
+    if program is None or os.statvfs(folder.path).f_flag & os.ST_NOEXEC:
+        why = "noexec" if program else "machine"
+        log.warning("no_deadline_inside job=%s why=%s", row.job_id, why)
+        return None
+    write_whole(folder.deadline, program)
+    folder.deadline.chmod(0o755)  # the job's user runs it
+    return folder.deadline

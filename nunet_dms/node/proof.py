@@ -88,9 +88,9 @@ def prove_engine(
     with closing(DockerEngine()) as engine:
         engine.ping()
         clear_leftovers(engine, place, node_id, clock)
-        image_id = engine.resolve_image(_python_image())
-        if isinstance(image_id, Failure):
-            raise NunetError(f"cannot prove the engine: it lost an image: {image_id.detail}")
+        image_id = engine.find_image(_python_image())
+        if image_id is None:
+            raise NunetError("cannot prove the engine: it lost the image that it was given")
         name = f"proof-{int(clock.wall_s())}-{secrets.token_hex(4)}"
         with _workspace(place / name) as folder:
             secret = secrets.token_hex(32)
@@ -188,7 +188,7 @@ def _ask(engine: Engine, spec: ContainerSpec, timeout_s: int) -> Answer:
             return Answer(problem=failure.detail)
         if not engine.wait(spec.name, timeout_s):
             return Answer(problem=f"it did not end within {timeout_s} s")
-        output = _bounded(engine.logs(spec.name))
+        output = _bounded(record.data for record in engine.records(spec.name, 0))
         return Answer(output, _bad_end(engine.facts(spec.name), output))
     finally:
         engine.remove(spec.name)

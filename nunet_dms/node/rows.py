@@ -65,7 +65,8 @@ class JobRow:
     finished_ms: int | None
     changed_ms: int
     started_mono_ms: int | None
-    """By the monotonic clock of boot `boot_id`: what its time limit is counted from."""
+    """By the monotonic clock of boot `boot_id`: what its time limit is counted from. Noted when
+    the start is about to be asked for, and once more when it is known."""
     engine_gone_ms: int | None
     """Since when the engine did not answer, the first time that it did not while the job ran."""
     deaths: int
@@ -90,6 +91,20 @@ class EarningRow:
     changed_ms: int
     why: str
     """Why it was lost, or why we did not sign its settlement or take its receipt; else empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A report that the Oracle has not taken, and what its worth depends on."""
+
+    job_id: str
+    parked: str
+    """Why it never will: then it is kept as evidence alone. Empty while it is tried."""
+    price: int
+    reason: str
+    ran_ms: int
+    time_limit_s: int
+    changed_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +141,17 @@ class EventRow:
     at_ms: int
     what: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRow:
+    """An image that we pulled."""
+
+    reference: str
+    image_id: str
+    """Empty until it is here."""
+    pulled_ms: int
+    used_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,26 +11,48 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from nunet_dms.errors import NunetError, RefusedError, UnreachableError
+from nunet_dms.errors import (
+    EngineUnreachableError,
+    NunetError,
+    RefusedError,
+    UnreachableError,
+)
 from nunet_dms.node.admission import VerifiedJob
 from nunet_dms.node.checkpoints import DRAIN_CHECKPOINT_S, DRAIN_LOOK_S, Checkpoints
-from nunet_dms.node.delivery import deliver, save_results
+from nunet_dms.node.delivery import UndeliverableError, deliver, save_results
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import Ending, end_of, frozen_report
 from nunet_dms.node.engine.profile import container_name
-from nunet_dms.node.engine.types import Facts, Failure
+from nunet_dms.node.engine.types import Failure
 from nunet_dms.node.folder import JobFolder
-from nunet_dms.node.live import Live, ask, ask_stop
+from nunet_dms.node.journal_trouble import JournalFullError
+from nunet_dms.node.live import Live, ask, ask_stop, phase_of
 from nunet_dms.node.logs import finished
+from nunet_dms.node.poison import Quarantine, is_poison
 from nunet_dms.node.pool import Outcome, Task
-from nunet_dms.node.prepare import Prepared, prepare
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.running import Running
-from nunet_dms.node.states import State
+from nunet_dms.node.starting import Starting
+from nunet_dms.node.states import AT_WORK, State
 from nunet_dms.protocol.job import Manifest
+from nunet_dms.protocol.phase import JobProgress
 from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
+
+_RUNNING = frozenset({State.RUNNING})
+_ASKED_IN: dict[str, frozenset[State]] = {
+    "accept": frozenset({State.ADMITTED}),
+    "prepare": frozenset({State.ACCEPTED}),
+    "start": frozenset({State.STARTING}),
+    "wait": _RUNNING,
+    "sample": _RUNNING,
+    "collect": _RUNNING,
+    "deliver": frozenset({State.EXITED}),
+}
+"""In which states the answer to a task counts; where there is no row, in all."""
+_ASK_ENGINE = frozenset({"start", "wait", "sample", "stop", "collect"})
+"""Tasks that speak to the engine alone: their silence is the engine's."""
 
 
 class Runner:
@@ -39,13 +61,17 @@ class Runner:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._live: dict[str, Live] = {}
+        self._told: dict[str, str] = {}
+        """What each job was at when that was last told."""
+        self._starting = Starting(deps, self._end)
         self.checkpoints = Checkpoints(deps)
         self._running = Running(deps, self.checkpoints, self._store_end)
+        self._quarantine = Quarantine(deps, self._store_end)
         self._advance: dict[State, Callable[[Live], None]] = {
             State.ADMITTED: self._accept,
-            State.ACCEPTED: self._prepare,
-            State.CREATED: self._intend_start,
-            State.STARTING: self._start,
+            State.ACCEPTED: self._starting.prepare,
+            State.CREATED: self._starting.intend_start,
+            State.STARTING: self._starting.start,
             State.RUNNING: self._running.advance,
             State.EXITED: self._deliver,
             State.REPORTED: self._clean,
@@ -54,11 +80,11 @@ class Runner:
             State.SETTLED: self._clean,
         }
         self._handle: dict[str, Callable[[Live, object], None]] = {
+            **self._starting.handle,
             **self._running.handle,
+            **self._quarantine.handle,
             **self.checkpoints.handle,
             "accept": self._accepted,
-            "prepare": self._prepared,
-            "start": self._started,
             "deliver": self._delivered,
             "clean": self._cleaned,
         }
@@ -73,6 +99,22 @@ class Runner:
         """Return the jobs in hand."""
         return tuple(live.row for live in self._live.values())
 
+    def progress(self) -> tuple[JobProgress, ...]:
+        """Return what each job that we have accepted and that has not ended is at; told now."""
+        self._told = self._phase_names()
+        return tuple(
+            JobProgress(job_id=job_id, phase=phase_of(self._live[job_id])) for job_id in self._told
+        )
+
+    @property
+    def has_news(self) -> bool:
+        """Whether a job is at something else than was last told."""
+        return self._phase_names() != self._told
+
+    def _phase_names(self) -> dict[str, str]:
+        lives = [live for live in self._live.values() if live.row.state in AT_WORK]
+        return {live.row.job_id: phase_of(live).name for live in lives}
+
     def stop(self, job_id: str, reason: Reason) -> None:
         """Have a job stopped, once; the first reason stays."""
         live = self._live.get(job_id)
@@ -85,12 +127,23 @@ class Runner:
             self._live[row.job_id].row = row
 
     def advance(self) -> None:
-        """Do for every job what its state asks for."""
+        """Do for every job what its state asks for; where one finds no room, the others go on.
+
+        Raises JournalFullError then, in the end.
+        """
+        full: JournalFullError | None = None
         for live in list(self._live.values()):
-            self._advance[live.row.state](live)
+            is_shut_off = is_poison(live.row)
+            act = self._quarantine.advance if is_shut_off else self._advance[live.row.state]
+            try:
+                act(live)
+            except JournalFullError as error:
+                full = error
             if live.cleaned and live.row.state in {State.SETTLED, State.LOST}:
                 self.checkpoints.forget(live)
                 del self._live[live.row.job_id]
+        if full is not None:
+            raise full
 
     def drain(self) -> None:
         """Save running jobs once more, within DRAIN_CHECKPOINT_S; nothing else is begun."""
@@ -103,13 +156,12 @@ class Runner:
                     self.handle(outcome)
 
     def handle(self, outcome: Outcome) -> None:
-        """Take what came of a task."""
+        """Take what came of a task; where it cannot be written down, the task is to be repeated."""
         live, task = self._live.get(outcome.task.job_id), outcome.task
-        if live is None:
-            return
+        if live is None or live.row.state not in _ASKED_IN.get(task.what, State):
+            return  # it comes too late: the job has moved on
         if outcome.error is None:
-            self._deps.backoff.clear(task)
-            self._handle[task.what](live, outcome.value)
+            self._take(live, task, outcome.value)
             return
         delay_s = self._deps.backoff.fail(task, self._deps.clock.monotonic_s())
         quiet = isinstance(outcome.error, UnreachableError)
@@ -119,23 +171,41 @@ class Runner:
             task.job_id, task.what, delay_s, outcome.error,
             exc_info=None if isinstance(outcome.error, NunetError) else outcome.error,
         )  # fmt: skip
-        if not quiet:
+        if quiet:
+            self._silent(live, task, outcome.error)
+        else:
             self._failed(live, task, outcome.error)
+
+    def _take(self, live: Live, task: Task, value: object) -> None:
+        self._deps.backoff.clear(task)
+        try:
+            self._handle[task.what](live, value)
+        except JournalFullError:
+            self._deps.backoff.fail(task, self._deps.clock.monotonic_s())
+            raise
+
+    def _silent(self, live: Live, task: Task, error: Exception) -> None:
+        """Note a silence that may explain how the job ends; all else goes on as it is."""
+        if task.what == "pull":
+            live.pull_problem = error
+        runs = live.row.state in {State.STARTING, State.RUNNING}
+        is_engine = task.what in _ASK_ENGINE or isinstance(error, EngineUnreachableError)
+        if runs and is_engine and live.row.engine_gone_ms is None:
+            live.row = self._deps.journal.engine_gone(live.row)
 
     def _failed(self, live: Live, task: Task, error: Exception) -> None:
         """End what cannot go on; a task without a word here is tried again."""
         refused = isinstance(error, RefusedError)
         if task.what == "accept" and refused:
             live.row = self._deps.journal.move(live.row, State.LOST, str(error))
-        elif task.what == "deliver" and refused:
+        elif task.what == "deliver" and isinstance(error, UndeliverableError):
             live.row = self._deps.journal.parked(live.row, str(error))
         elif task.what == "ship" and refused:
             live.ships = False
         elif task.what in self.checkpoints.handle:
             self.checkpoints.failed(live, task.what, error)
-        elif task.what in {"prepare", "start"}:
-            reason = Reason.START_ERROR if refused else Reason.NODE_FAULT
-            self._end(live, Failure(reason, str(error)), None)
+        else:
+            self._starting.failed(live, task.what, error, refused=refused)
 
     def _saves_any(self) -> bool:
         running = [live for live in self._live.values() if live.row.state is State.RUNNING]
@@ -150,43 +220,6 @@ class Runner:
     def _accepted(self, live: Live, _value: object) -> None:
         live.row = self._deps.journal.move(live.row, State.ACCEPTED)
         log.info("job_accepted job=%s", live.row.job_id)
-
-    def _prepare(self, live: Live) -> None:
-        if self._stopped_early(live):
-            return
-        deps, row, job = self._deps, live.row, live.job
-        ask(self._deps, live, "prepare", lambda: prepare(deps, row, job, live.folder, live.name))
-
-    def _prepared(self, live: Live, value: object) -> None:
-        if isinstance(value, Prepared):
-            live.row = self._deps.journal.created(live.row, value.container_id, value.image_id)
-        elif isinstance(value, Failure):
-            self._end(live, value, None)
-
-    def _intend_start(self, live: Live) -> None:
-        if not self._stopped_early(live):
-            live.row = self._deps.journal.move(live.row, State.STARTING)
-            self._start(live)
-
-    def _start(self, live: Live) -> None:
-        engine, name = self._deps.engine, live.name
-
-        def start() -> Facts | Failure | None:
-            facts = engine.facts(name)
-            if facts is None:
-                return Failure(Reason.NODE_FAULT, "the container vanished before it started")
-            return engine.start(facts.container_id) or engine.facts(name)
-
-        ask(self._deps, live, "start", start)
-
-    def _started(self, live: Live, value: object) -> None:
-        if isinstance(value, Failure):
-            self._end(live, value, None)
-        elif isinstance(value, Facts) and value.started_ms is not None:
-            live.row = self._deps.journal.started(live.row, value.started_ms, self._deps.boot_id)
-            log.info("job_started job=%s container=%s", live.row.job_id, value.container_id[:12])
-        else:
-            self._end(live, Failure(Reason.NODE_FAULT, "the container did not start"), None)
 
     def _deliver(self, live: Live) -> None:
         if not self.checkpoints.finish(live):
@@ -213,19 +246,13 @@ class Runner:
     def _cleaned(self, live: Live, _value: object) -> None:
         live.cleaned = True
 
-    def _stopped_early(self, live: Live) -> bool:
-        """End a job that is to be stopped and has not started."""
-        if not live.row.stop_reason:
-            return False
-        self._end(live, Failure(Reason(live.row.stop_reason), "stopped before it started"), None)
-        return True
-
-    def _end(self, live: Live, failure: Failure, facts: Facts | None) -> None:
-        """End a job that left no results."""
+    def _end(self, live: Live, failure: Failure) -> None:
+        """End a job that did not run."""
         nothing = Manifest()
-        save_results(live.folder, nothing)
-        ending = Ending(failure, facts, finished(live.folder.log), nothing, results_complete=True)
-        self._store_end(live, ending)
+        with self._deps.journal.storage.told():
+            save_results(live.folder, nothing)
+        log_end = finished(live.folder.log)
+        self._store_end(live, Ending(failure, None, 0, log_end, nothing, results_complete=True))
 
     def _store_end(self, live: Live, ending: Ending) -> None:
         live.row = self._deps.journal.find(live.row.job_id) or live.row  # with the last usage

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 from nunet_dms.node.checkpoints import Checkpoints
 from nunet_dms.node.delivery import save_results, ship_log
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.ending import Ending, classify
-from nunet_dms.node.engine.types import Usage
+from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, classify, ran_ms
+from nunet_dms.node.engine.types import Facts, Usage
+from nunet_dms.node.limits import STOP_GRACE_S, WAIT_S
 from nunet_dms.node.live import Live, ask, ask_stop
 from nunet_dms.node.logs import LogEnd, finished, pump
+from nunet_dms.node.pool import Task
 from nunet_dms.protocol.report import Reason
 
-STOP_GRACE_S = 10
-"""Between SIGTERM and SIGKILL of a job."""
-WAIT_S = 30
-"""Of one wait for a container's end; then it is asked again."""
+log = logging.getLogger(__name__)
+
 SAMPLE_EVERY_S = 2.0
 """Between two looks at what a job uses; a job may overshoot its disk by what it writes in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The container lives, under another name than we gave it."""
+
+    container_id: str
 
 
 class Running:
@@ -43,12 +53,13 @@ class Running:
         """Do what a running job asks for."""
         deps, name, path = self._deps, live.name, live.folder.log
         if live.log_end is None:
-            grew = deps.pool.wake.set
-            ask(deps, live, "log", lambda: pump(deps.engine.logs(name), path, grew))
+            engine, grew = deps.engine, deps.pool.wake.set
+            ask(deps, live, "log", lambda: pump(partial(engine.records, name), path, grew))
         self._ship(live)
-        if live.ended:
+        if live.ended is not None:
             if live.log_end is not None:
-                ask(deps, live, "collect", lambda: self._collect(live))
+                ended = live.ended
+                ask(deps, live, "collect", lambda: self._collect(live, ended))
             return
         self._checkpoints.advance(live)
         ask(deps, live, "wait", lambda: deps.engine.wait(name, WAIT_S))
@@ -61,14 +72,21 @@ class Running:
         """Hold a job to its time; look now and then at what it uses."""
         now_s = self._deps.clock.monotonic_s()
         if live.deadline_s is None:
-            ran_s = max(self._deps.clock.now_ms() - (live.row.started_ms or 0), 0) / 1000
-            live.deadline_s = now_s + max(live.row.time_limit_s - ran_s, 0.0)
+            live.deadline_s = self._started_s(live) + live.row.time_limit_s
         if now_s >= live.deadline_s:
             ask_stop(self._deps, live, Reason.TIME_LIMIT)
         elif now_s >= live.sample_at_s:
             live.sample_at_s = now_s + SAMPLE_EVERY_S
             engine, name, folder = self._deps.engine, live.name, live.folder
             ask(self._deps, live, "sample", lambda: (engine.usage(name), folder.used_bytes()))
+
+    def _started_s(self, live: Live) -> float:
+        """Return its start by the monotonic clock, which no setting of the wall clock moves."""
+        clock, row = self._deps.clock, live.row
+        if row.started_mono_ms is not None and row.boot_id == self._deps.boot_id:
+            return row.started_mono_ms / 1000
+        # Of another boot, or started by a release that did not note it.
+        return clock.monotonic_s() - max(clock.now_ms() - (row.started_ms or 0), 0) / 1000
 
     def _sampled(self, live: Live, value: object) -> None:
         usage, used_bytes = value if isinstance(value, tuple) else (None, 0)
@@ -81,7 +99,11 @@ class Running:
         live.log_end = value if isinstance(value, LogEnd) else None
 
     def _waited(self, live: Live, value: object) -> None:
-        live.ended = value is True
+        clock = self._deps.clock
+        if value is True:
+            live.ended = Moment(clock.now_ms(), clock.mono_ms())
+        else:  # a wait that ends at once must not turn into a whirl
+            self._deps.backoff.fail(Task(live.row.job_id, "wait"), clock.monotonic_s())
 
     def _ship(self, live: Live) -> None:
         """Send what the log has grown by, so that the requester sees it live."""
@@ -94,13 +116,38 @@ class Running:
         if isinstance(value, int):
             live.shipped = value
 
-    def _collect(self, live: Live) -> Ending:
-        facts = self._deps.engine.facts(live.name)
-        failure = classify(facts, live.row, self._deps.boot_id)
-        results, whole = live.folder.collect(live.row.disk_mb * 1024 * 1024)
+    def _collect(self, live: Live, ended: Moment) -> Ending | Moved:
+        """Gather facts, history and results; raises EngineUnreachableError while it is away."""
+        engine, row = self._deps.engine, live.row
+        facts = self._find(live)
+        if facts is not None and facts.is_alive:
+            return Moved(facts.container_id)
+        evidence = Evidence(
+            facts,
+            UNTOLD if facts is None else engine.history(facts.container_id, row.started_ms or 0),
+            engine.keeps_running(),
+            self._deps.boot_id,
+            ended,
+        )
+        failure = classify(row, evidence)
+        results, whole = live.folder.collect(row.disk_mb * 1024 * 1024)
         save_results(live.folder, results)
-        return Ending(failure, facts, live.log_end or finished(live.folder.log), results, whole)
+        log_end = live.log_end or finished(live.folder.log)
+        return Ending(failure, facts, ran_ms(row, evidence), log_end, results, whole)
+
+    def _find(self, live: Live) -> Facts | None:
+        """Look for the container by its name, then by its label: only then it is gone."""
+        engine = self._deps.engine
+        facts = engine.facts(live.name)
+        if facts is None:
+            for owned in engine.owned(self._deps.identity.node_id):
+                if owned.job_id == live.row.job_id:
+                    return engine.facts(owned.container_id)
+        return facts
 
     def _collected(self, live: Live, value: object) -> None:
         if isinstance(value, Ending):
             self._store_end(live, value)
+        elif isinstance(value, Moved):
+            log.warning("container_moved job=%s container=%s", live.row.job_id, value.container_id)
+            live.name, live.ended = value.container_id, None

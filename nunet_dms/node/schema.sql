@@ -100,8 +100,8 @@ PRAGMA user_version = 2;
 -- name: to_version_3
 ALTER TABLE job ADD COLUMN started_mono_ms INTEGER;   -- monotonic clock of boot_id at the start
 ALTER TABLE job ADD COLUMN engine_gone_ms INTEGER;    -- since when, at first, the engine was away
-ALTER TABLE job ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;       -- of workers that had it
-ALTER TABLE job ADD COLUMN death_state TEXT NOT NULL DEFAULT '';    -- where it stood at the last
+ALTER TABLE job ADD COLUMN deaths INTEGER NOT NULL DEFAULT 0;    -- of workers, in a row, that had it
+ALTER TABLE job ADD COLUMN death_state TEXT NOT NULL DEFAULT ''; -- in this state; see poison.py
 CREATE TABLE life (                      -- of the worker that has the file open, or had it last
     only       INTEGER PRIMARY KEY CHECK (only = 1),
     journal_id TEXT NOT NULL,            -- made with the file; also in a file beside it
@@ -117,8 +117,8 @@ CREATE TABLE checkpoint (                -- what a job saved, the newest of each
     stored   INTEGER NOT NULL CHECK (stored IN (0, 1))   -- the Oracle has all of it
 ) STRICT;
 CREATE TABLE image (                     -- images that we pulled: no other is ever removed
-    image_id  TEXT PRIMARY KEY,
-    reference TEXT NOT NULL,
+    reference TEXT PRIMARY KEY,          -- noted before the pull begins
+    image_id  TEXT NOT NULL DEFAULT '',  -- once it is here
     pulled_ms INTEGER NOT NULL,
     used_ms   INTEGER NOT NULL           -- when a job last needed it
 ) STRICT;
@@ -143,8 +143,28 @@ UPDATE job SET state = :new, changed_ms = :now_ms WHERE job_id = :job_id AND sta
 -- name: set_container
 UPDATE job SET container_id = :container_id, image_id = :image_id WHERE job_id = :job_id;
 
+-- name: set_starting
+UPDATE job SET boot_id = :boot_id, started_mono_ms = :started_mono_ms WHERE job_id = :job_id;
+
 -- name: set_started
-UPDATE job SET started_ms = :started_ms, boot_id = :boot_id WHERE job_id = :job_id;
+UPDATE job SET started_ms = :started_ms, boot_id = :boot_id, started_mono_ms = :started_mono_ms
+WHERE job_id = :job_id;
+
+-- name: set_engine_gone
+UPDATE job SET engine_gone_ms = :now_ms WHERE job_id = :job_id AND engine_gone_ms IS NULL;
+
+-- name: insert_image
+INSERT INTO image (reference, pulled_ms, used_ms) VALUES (:reference, :now_ms, :now_ms)
+ON CONFLICT (reference) DO UPDATE SET image_id = '', pulled_ms = excluded.pulled_ms;
+
+-- name: set_image_used
+UPDATE image SET image_id = :image_id, used_ms = :now_ms WHERE reference = :reference;
+
+-- name: delete_image
+DELETE FROM image WHERE reference = :reference;
+
+-- name: images
+SELECT reference, image_id, pulled_ms, used_ms FROM image ORDER BY used_ms, reference;
 
 -- name: set_stop
 UPDATE job SET stop_reason = :reason, stop_ms = :now_ms
@@ -190,8 +210,10 @@ UPDATE outbox SET acked = 1 WHERE job_id = :job_id AND acked = 0;
 -- name: report_parked
 UPDATE outbox SET parked = :why WHERE job_id = :job_id AND acked = 0;
 
--- name: outbox_waiting
-SELECT COUNT(*) FROM outbox WHERE acked = 0 AND parked = '';
+-- name: outbox
+SELECT outbox.job_id, outbox.parked, job.price, job.reason, job.ran_ms, job.time_limit_s,
+       job.changed_ms
+FROM outbox JOIN job USING (job_id) WHERE acked = 0 ORDER BY job.admitted_ms, job.job_id;
 
 -- name: insert_event
 INSERT INTO event (job_id, at_ms, what, detail) VALUES (:job_id, :now_ms, :what, :detail);
@@ -287,6 +309,21 @@ DELETE FROM missed;
 
 -- name: insert_missed
 INSERT INTO missed (reason, count, would_pay) VALUES (:reason, :count, :would_pay);
+
+-- name: life
+SELECT journal_id, boot_id, opened_ms, clean FROM life WHERE only = 1;
+
+-- name: open_life
+INSERT INTO life (only, journal_id, boot_id, opened_ms, clean)
+VALUES (1, :journal_id, :boot_id, :opened_ms, 0)
+ON CONFLICT (only) DO UPDATE SET boot_id = excluded.boot_id, opened_ms = excluded.opened_ms,
+    clean = 0;
+
+-- name: close_life
+UPDATE life SET clean = 1 WHERE only = 1;
+
+-- name: set_deaths
+UPDATE job SET deaths = :deaths, death_state = :death_state WHERE job_id = :job_id;
 
 -- name: jobs_cpu_ms
 SELECT COALESCE(SUM(cpu_ms), 0) FROM job;

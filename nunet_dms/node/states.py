@@ -60,6 +60,9 @@ RESERVING = frozenset(
 )
 """States that hold capacity: until the container is known not to run."""
 
+AT_WORK = RESERVING - {State.ADMITTED}
+"""States in which a job that the Oracle knows to be ours has not ended."""
+
 HAS_CONTAINER = RESERVING | {State.EXITED}
 """States in which a container of ours is no leftover."""
 

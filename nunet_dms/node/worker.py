@@ -11,13 +11,14 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from nunet_dms import __version__
 from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
 from nunet_dms.machine.fingerprint import Fingerprint, on_the_wire
-from nunet_dms.node.availability import Surroundings
+from nunet_dms.node.availability import Hold, Surroundings
 from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
@@ -27,12 +28,14 @@ from nunet_dms.node.identity import read_identity
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.introduction import Introduction
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.limits import limit_of
 from nunet_dms.node.lookout import Lookout, make_lookout
 from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.node.oracle_pin import check_oracle, trusted_key
+from nunet_dms.node.poison import Breaker
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.recovery import recover
-from nunet_dms.node.rows import NOT_YET, OK, MissedRow, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, HoldCode, MissedRow, WorkerRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.unsettled import UnsettledShares
 from nunet_dms.oracle_http import NodeProof, OracleHttp
@@ -82,6 +85,8 @@ class Worker:
         self._introduction = Introduction(deps, config, lookout)
         self._config = config
         self._cancels = cancels
+        self._storage = deps.journal.storage
+        self._breaker = Breaker(deps.journal, runner.replace)
         self._health = Health()
         self._started_s = int(deps.clock.wall_s())
         self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
@@ -108,22 +113,31 @@ class Worker:
         return bool(self._runner.rows())
 
     def step(self) -> None:
-        """Take what came of tasks, then ask for what is due."""
+        """Take what came of tasks, then ask for what is due.
+
+        What finds no room on the disk is asked for again. Raises JournalError when the disk fails:
+        then nothing that this worker knows is certain, and another has to begin.
+        """
+        survives, now_s = self._storage.survives, self._deps.clock.monotonic_s()
         for outcome in self._deps.pool.collect():
-            self._take(outcome)
-        self._look_for_cancels()
+            # Beats keep their pace whatever the disk says: our leases hang on them.
+            if not survives(partial(self._take, outcome)) and outcome.task.what != "heartbeat":
+                self._deps.backoff.fail(outcome.task, now_s)
+        survives(self._look_for_cancels)
         self._look_around()
         self._check_engine()
         if self._recovered:
             self._talk()
             self._inbox.advance()
-            self._runner.advance()
-        self._show(ready=self._recovered and self._health.oracle != NOT_YET)
+            survives(self._runner.advance)
+            survives(partial(self._breaker.look, self._runner.rows(), now_s))
+        survives(partial(self._show, self._recovered and self._health.oracle != NOT_YET))
 
     def drain(self) -> None:
         """Stop taking work and let go: containers run on and are adopted at the next start."""
-        self._show(ready=False)
-        self._runner.drain()
+        self._storage.survives(partial(self._show, False))
+        self._storage.survives(self._runner.drain)
+        self._deps.journal.close()
         log.info("worker_drained jobs=%d", len(self._runner.rows()))
 
     def _check_engine(self) -> None:
@@ -136,7 +150,12 @@ class Worker:
 
     def _look_around(self) -> None:
         """Ask whether work is wanted; see now and then what this machine does, and what it is."""
-        if self._lookout.look():
+        had_room = not self._storage.trouble
+        self._storage.look(self._deps.clock.monotonic_s())
+        if not had_room and not self._storage.trouble:  # only a write that succeeds proves it
+            self._due["status"] = 0.0
+            self._storage.survives(partial(self._show, False))
+        if self._lookout.look() or had_room is bool(self._storage.trouble):
             self._due["heartbeat"] = 0.0
         if self._lookout.is_sample_due():
             self._task("sample", self._lookout.looks.sample)
@@ -150,13 +169,18 @@ class Worker:
             self._task("contact", deps.oracle.info)
             return
         if self._introduction.is_due and self._can("register"):
-            self._task("register", self._introduction.task(oracle))
+            self._storage.survives(partial(self._introduce, oracle))
         if self._introduction.is_made:
+            if self._runner.has_news:
+                self._due["heartbeat"] = 0.0
             if self._is_due("heartbeat"):
                 beat = self._heartbeat()
                 self._regularly("heartbeat", HEARTBEAT_EVERY_S, lambda: deps.oracle.heartbeat(beat))
             poll = self._inbox.next_poll()
             self._task("poll", lambda: deps.oracle.poll(poll))
+
+    def _introduce(self, oracle: OracleInfo) -> None:
+        self._task("register", self._introduction.task(oracle))
 
     def _take(self, outcome: Outcome) -> None:
         if outcome.task.job_id:
@@ -218,9 +242,9 @@ class Worker:
                 self._runner.stop(job_id, Reason.NODE_FAULT)
             self._unsettled.take(value)
             if value.missed != self._missed:
-                self._missed = value.missed
                 rows = (MissedRow(each.reason, each.count, each.would_pay) for each in value.missed)
                 self._deps.journal.write_missed(tuple(rows))
+                self._missed = value.missed
 
     def _polled(self, value: object) -> None:
         self._health.oracle = OK
@@ -249,11 +273,18 @@ class Worker:
             accepting=self._takes_jobs,
             free_cpu_mhz=free.cpu_mhz,
             free_ram_mb=free.ram_mb,
+            progress=self._runner.progress(),
         )
 
     @property
     def _takes_jobs(self) -> bool:
-        return self._health.engine == OK and self._lookout.hold is None
+        return self._health.engine == OK and self._hold is None
+
+    @property
+    def _hold(self) -> Hold | None:
+        """Why no new jobs are wanted: what the owner said, else that the disk has no room."""
+        trouble = self._storage.trouble
+        return self._lookout.hold or (Hold(HoldCode.DISK_LOW, trouble) if trouble else None)
 
     def _look_for_cancels(self) -> None:
         """Stop the jobs that the owner asked to stop: one empty file each, named by job."""
@@ -278,11 +309,11 @@ class Worker:
 
     def _task(self, what: str, work: Callable[[], object]) -> bool:
         """Hand something to the pool; False if it is under way already, or is to be tried later."""
-        return self._can(what) and self._deps.pool.submit(Task("", what), work)
+        return self._can(what) and self._deps.pool.submit(Task("", what), work, limit_of(what))
 
-    def _show(self, *, ready: bool) -> None:
+    def _show(self, ready: bool) -> None:
         """Write the status row when it changed, and now and then as a sign of life."""
-        hold, sold = self._lookout.hold, self._lookout.capacity
+        hold, sold = self._hold, self._lookout.capacity
         row = WorkerRow(
             pid=os.getpid(),
             version=__version__,
@@ -299,9 +330,9 @@ class Worker:
             sold_ram_mb=sold.ram_mb,
         )
         if row != self._shown or self._is_due("status"):
-            clock, self._shown = self._deps.clock, row
-            self._due["status"] = clock.monotonic_s() + STATUS_EVERY_S
+            clock = self._deps.clock
             self._deps.journal.write_worker(replace(row, heartbeat_s=int(clock.wall_s())))
+            self._shown, self._due["status"] = row, clock.monotonic_s() + STATUS_EVERY_S
 
     def _note(self) -> str:
         """Return what the owner should know: what is wrong, else the Oracle's own warning."""
@@ -316,17 +347,29 @@ class Worker:
         return "; ".join(filter(None, wrong)) or self._health.warning
 
 
-def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple[Worker, Pool]:
-    """Build every object of a worker and hand each on: the whole program in one function."""
-    journal = Journal(paths.journal, clock.now_ms)
+def compose(
+    paths: Paths, config: Config, engine: Engine, clock: Clock, *, starts_again: bool = False
+) -> tuple[Worker, Pool]:
+    """Build every object of a worker and hand each on: the whole program in one function.
+
+    `starts_again`: the life before ended itself because the journal's disk failed.
+    """
     identity = read_identity(paths, config.wallet.address)
-    http = OracleHttp(
-        config.oracle.url,
-        NodeProof(identity.key, identity.node_id),
-        ticket_key=trusted_key(config.oracle, journal),
-        clock=clock.wall_s,
-    )
-    pool = Pool()
+    boot_id = _boot_id()
+    journal = Journal(paths.journal, clock.now_ms, boot_id)
+    journal.storage.keep_ballast()
+    journal.died = journal.died and not starts_again
+    try:
+        http = OracleHttp(
+            config.oracle.url,
+            NodeProof(identity.key, identity.node_id),
+            ticket_key=trusted_key(config.oracle, journal),
+            clock=clock.wall_s,
+        )
+    except NunetError:
+        journal.close()  # settings that cannot be used are no sudden end
+        raise
+    pool = Pool(clock.monotonic_s)
     deps = Deps(
         journal=journal,
         engine=engine,
@@ -338,7 +381,7 @@ def compose(paths: Paths, config: Config, engine: Engine, clock: Clock) -> tuple
         jobs_dir=paths.jobs_dir,
         core_mhz=config.capacity.core_mhz,
         user=job_user(),
-        boot_id=_boot_id(),
+        boot_id=boot_id,
     )
     runner = Runner(deps)
     lookout = make_lookout(paths, config, journal, clock)

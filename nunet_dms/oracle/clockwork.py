@@ -7,7 +7,17 @@ import threading
 from collections.abc import Callable
 
 from nunet_dms.errors import UnreachableError
-from nunet_dms.oracle import alerts, files, jobs, missed, offering, quotes, reporting, settling
+from nunet_dms.oracle import (
+    alerts,
+    conflicts,
+    files,
+    jobs,
+    missed,
+    offering,
+    quotes,
+    reporting,
+    settling,
+)
 from nunet_dms.oracle.chain_watch import ChainWatch
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow
@@ -38,6 +48,8 @@ class Clockwork:
         """When the last whole step was done, or we began; Unix seconds. Health depends on it."""
 
         self.alerts = 0
+        self.conflicts = 0
+        """Jobs with a second, other report that the operator has not looked at."""
         """How many jobs near their deadline are not paid out. Health depends on it."""
 
     def start(self) -> None:
@@ -61,6 +73,7 @@ class Clockwork:
         self._each(JobState.DECIDED, lambda job: settling.pay_out(oracle, job.job_id))
         self._each(JobState.SETTLING, lambda job: settling.follow(oracle, job))
         self._count_alerts()
+        self.conflicts = conflicts.unseen(oracle)
         if now_s >= self._next_sweep_s:
             self._next_sweep_s = now_s + SWEEP_EVERY_S
             for _ in range(SWEEPS_AT_ONCE):

@@ -69,6 +69,8 @@ class JobRow:
     ran_ms: int = 0
     log_bytes: int = 0
     log_complete: bool | None = None
+    log_dropped_bytes: int = 0
+    """What the job wrote past the node's limit, by the node's count."""
     provider_amount: int | None = None
     requester_amount: int | None = None
     settlement_tx_id: str | None = None
@@ -91,6 +93,8 @@ class JobRow:
     """When the chain is to be asked again for what it has of the job; None: never again."""
     alert_level: int = 0
     """How near its deadline the job was last said to be; see `alerts`."""
+    phase: str | None = None
+    """The node's last word on what it is at, a `protocol.phase.Phase` in canonical JSON."""
 
 
 def add(db: Connection, job: JobRow) -> None:

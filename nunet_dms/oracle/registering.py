@@ -61,6 +61,7 @@ def heartbeat(oracle: Oracle, node_id: str, beat: Heartbeat) -> HeartbeatReply:
     Raises RefusedError `unknown_node` before the node has registered.
     """
     now_s = int(oracle.clock())
+    phases = {each.job_id: strict.encode(each.phase).decode() for each in beat.progress}
     with oracle.store.writing() as db:
         if not nodes.seen(db, node_id, oracle.now_ms, accepting=beat.accepting):
             raise RefusedError("unknown_node", "cannot take the heartbeat: register first")
@@ -70,7 +71,8 @@ def heartbeat(oracle: Oracle, node_id: str, beat: Heartbeat) -> HeartbeatReply:
             if job is None or job.node_id != node_id:
                 lost.append(job_id)
             elif job.state is JobState.RUNNING:
-                jobs.change(db, job, lease_expires_s=now_s + LEASE_S)
+                phase = phases.get(job_id, job.phase)
+                jobs.change(db, job, lease_expires_s=now_s + LEASE_S, phase=phase)
             elif job.state is not JobState.OFFERED and job.report_hash is None:
                 lost.append(job_id)
     slot = oracle.chain.slot_at(now_s)

@@ -7,7 +7,7 @@ import logging
 from sqlalchemy import Connection
 
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import files, jobs, logs, nodes, offering, watching
+from nunet_dms.oracle import conflicts, files, jobs, logs, nodes, offering, watching
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.files import GRANT_LIFE_S
 from nunet_dms.oracle.jobs import JobRow, Paper
@@ -64,12 +64,17 @@ def take_report(oracle: Oracle, node_id: str, job_id: str, sealed: Sealed) -> Do
     with oracle.store.writing() as db:
         job = jobs.of_node(db, job_id, node_id)
         report = _open(db, job, sealed)
-        if job.report_hash is not None:
-            return _again(job, sealed)
-        if job.state is not JobState.RUNNING:
-            raise _not_running(job)
-        _check_results(oracle, db, job, report)
-        _close(oracle, db, job, report, sealed)
+        if job.report_hash == sealed.digest:
+            return Done(duplicate=True)
+        is_conflict = job.report_hash is not None
+        if is_conflict:
+            conflicts.keep(db, job, sealed, oracle.now_ms)  # committed, then refused
+        else:
+            _take(oracle, db, job, report, sealed)
+    if is_conflict:
+        raise RefusedError(
+            "report_conflict", f"cannot take the report: job {job_id} has another one already"
+        )
     log.info("job_reported job=%s node=%s reason=%s", job_id, node_id, report.reason.value)
     oracle.notifier.wake(job_id)
     return Done()
@@ -173,13 +178,11 @@ def _open(db: Connection, job: JobRow, sealed: Sealed) -> Report:
     return report
 
 
-def _again(job: JobRow, sealed: Sealed) -> Done:
-    if job.report_hash == sealed.digest:
-        return Done(duplicate=True)
-    log.error("report_conflict job=%s node=%s", job.job_id, job.node_id)
-    raise RefusedError(
-        "report_conflict", f"cannot take the report: job {job.job_id} has another one already"
-    )
+def _take(oracle: Oracle, db: Connection, job: JobRow, report: Report, sealed: Sealed) -> None:
+    if job.state is not JobState.RUNNING:
+        raise _not_running(job)
+    _check_results(oracle, db, job, report)
+    _close(oracle, db, job, report, sealed)
 
 
 def _check_manifest(job: JobRow, manifest: Manifest) -> None:
@@ -208,6 +211,12 @@ def _check_results(oracle: Oracle, db: Connection, job: JobRow, report: Report) 
 def _close(oracle: Oracle, db: Connection, job: JobRow, report: Report, sealed: Sealed) -> None:
     now_ms = oracle.now_ms
     stored = (job.log_bytes, logs.sha256(db, job.job_id))
+    is_same_log = stored == (report.log_bytes, report.log_sha256)
+    if not is_same_log:
+        log.warning(
+            "log_differs job=%s stored_bytes=%d reported_bytes=%d",
+            job.job_id, job.log_bytes, report.log_bytes,
+        )  # fmt: skip
     jobs.keep(db, job.job_id, Paper.REPORT, strict.encode(sealed).decode())
     jobs.move(
         db,
@@ -221,7 +230,8 @@ def _close(oracle: Oracle, db: Connection, job: JobRow, report: Report, sealed: 
         report_hash=sealed.digest,
         exit_code=report.exit_code,
         ran_ms=ran_ms_of(report, job.started_ms or now_ms, now_ms, job.time_limit_s),
-        log_complete=report.log_complete and stored == (report.log_bytes, report.log_sha256),
+        log_complete=report.log_complete and not report.log_dropped_bytes and is_same_log,
+        log_dropped_bytes=report.log_dropped_bytes,
         finished_ms=now_ms,
     )
 

@@ -128,6 +128,8 @@ def _health(oracle: Oracle, clockwork: Clockwork) -> Health:
         troubles.append("the clockwork does not turn")
     if clockwork.alerts:
         troubles.append(f"{clockwork.alerts} jobs near their deadline are not paid out")
+    if clockwork.conflicts:
+        troubles.append(f"{clockwork.conflicts} jobs have two reports that contradict each other")
     if seen.problem:
         troubles.append(seen.problem)
     return Health(

@@ -35,7 +35,10 @@ STEPS: dict[int, tuple[str, ...]] = {
         # From now on the chain is asked again for what it had of these.
         "UPDATE jobs SET look_at_s = 0 WHERE state IN ('offered', 'running', 'settled')",
     ),
-    3: (),
+    3: (
+        "ALTER TABLE jobs ADD COLUMN log_dropped_bytes BIGINT DEFAULT 0 NOT NULL",
+        "ALTER TABLE jobs ADD COLUMN phase TEXT",
+    ),
 }
 """What takes a file to each version; new tables are made besides."""
 

@@ -93,6 +93,7 @@ jobs = Table(
     _number("ran_ms"),
     _number("log_bytes"),
     _flag("log_complete", null=True),
+    Column("log_dropped_bytes", BigInteger, nullable=False, server_default="0"),
     _number("provider_amount", null=True),
     _number("requester_amount", null=True),
     Column("settlement_tx_id", Text),
@@ -109,6 +110,7 @@ jobs = Table(
     Column("payment_lost", Boolean, nullable=False, server_default="0"),
     _number("look_at_s", null=True),
     Column("alert_level", BigInteger, nullable=False, server_default="0"),
+    Column("phase", Text),
     UniqueConstraint("quote_id", name="one_job_a_quote"),
     UniqueConstraint("payment_tx_id", "payment_index", name="one_job_a_payment"),
     Index("jobs_of_node", "node_id", "state", "receipt_acked"),
@@ -126,6 +128,21 @@ papers = Table(
     _text("body"),
 )
 """What was signed or sent, as it travelled; binary as hex."""
+
+report_conflicts = Table(
+    "report_conflicts",
+    METADATA,
+    _text("job_id", key=True),
+    _text("report_hash", key=True),
+    _text("node_id"),
+    _text("taken_hash"),
+    _text("body"),
+    _number("times"),
+    _number("first_ms"),
+    _number("last_ms"),
+    _flag("is_seen"),
+)
+"""Reports that were refused because their job had another; kept as they were sealed."""
 
 objections = Table(
     "objections",

@@ -13,6 +13,7 @@ from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.disputing import Disputed
 from nunet_dms.oracle.jobs import JobRow
 from nunet_dms.oracle.states import LOG_OPEN
+from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import JOBS_MAX, LOG_CHUNK_MAX_BYTES, OracleInfo
 from nunet_dms.protocol.chain import (
     AssetQuantity,
@@ -21,7 +22,8 @@ from nunet_dms.protocol.chain import (
     UtxoList,
     UtxoView,
 )
-from nunet_dms.protocol.submission import CheckpointView, JobList, JobView
+from nunet_dms.protocol.phase import Phase
+from nunet_dms.protocol.submission import CheckpointView, JobList, JobState, JobView
 
 VERSION = version("nunet-dms")
 
@@ -59,6 +61,7 @@ def view(job: JobRow, disputed: Disputed, checkpoint: CheckpointView | None) -> 
         settlement_tx_id=job.settlement_tx_id,
         log_bytes=job.log_bytes,
         log_complete=job.log_complete,
+        log_dropped_bytes=job.log_dropped_bytes,
         cancel_requested=job.cancel_requested,
         submitted_ms=job.submitted_ms,
         started_ms=job.started_ms,
@@ -69,8 +72,15 @@ def view(job: JobRow, disputed: Disputed, checkpoint: CheckpointView | None) -> 
         objections=disputed.parties.get(job.job_id, ()),
         is_revised=job.job_id in disputed.revised,
         payment_missing=job.payment_missing_s is not None,
+        phase=_phase(job),
         checkpoint=checkpoint,
     )
+
+
+def _phase(job: JobRow) -> Phase | None:
+    if job.phase is None or job.state is not JobState.RUNNING:
+        return None
+    return strict.decode(Phase, job.phase.encode())
 
 
 def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:

@@ -22,6 +22,7 @@ from nunet_dms.protocol.bounds import (
 )
 from nunet_dms.protocol.dispute import Party
 from nunet_dms.protocol.machine import MachineFacts
+from nunet_dms.protocol.phase import JobProgress
 from nunet_dms.protocol.quote import JobRequest, PriceList
 from nunet_dms.protocol.signing import Sealed
 
@@ -70,6 +71,8 @@ class Heartbeat:
     accepting: bool
     free_cpu_mhz: Annotated[int, Range(0, 10_000_000)]
     free_ram_mb: Annotated[int, Range(0, 100_000_000)]
+    progress: Annotated[tuple[JobProgress, ...], Length(0, JOBS_MAX)] = ()
+    """What the jobs that it has taken, and that have not ended, are at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,30 @@ PAY: dict[Reason, Pay] = {
 }
 """Total: every reason has a row. Metered is the share of the time limit that the job ran."""
 
+
+class Blame(str, Enum):
+    """Whose doing it was that a job ended as it did."""
+
+    REQUESTER = "requester"
+    NODE = "node"
+    NOBODY = "nobody"
+
+
+BLAME: dict[Reason, Blame] = {
+    Reason.SUCCEEDED: Blame.NOBODY,
+    Reason.FAILED: Blame.REQUESTER,
+    Reason.OUT_OF_MEMORY: Blame.REQUESTER,
+    Reason.DISK_LIMIT: Blame.REQUESTER,
+    Reason.TIME_LIMIT: Blame.REQUESTER,
+    Reason.CANCELLED: Blame.REQUESTER,
+    Reason.IMAGE_UNAVAILABLE: Blame.NOBODY,  # no such image, or a registry that is down: who knows
+    Reason.START_ERROR: Blame.REQUESTER,
+    Reason.NODE_FAULT: Blame.NODE,
+    Reason.NOT_ACCEPTED: Blame.NODE,
+    Reason.PAYMENT_LOST: Blame.NOBODY,
+}
+"""Total, as `PAY`; what it makes of the price says that table."""
+
 ONLY_WHEN_TOLD = frozenset({Reason.CANCELLED, Reason.PAYMENT_LOST})
 """What a node may report only of a job that the Oracle told it to stop; else it is its own fault.
 Which of the two the verdict says is the Oracle's to know."""
@@ -96,6 +120,9 @@ class Report:
     log_bytes: Annotated[int, Range(0, 2**50)] = 0
     log_sha256: Hex32
     log_complete: bool
+    """Whether every byte that the job wrote is in the log."""
+    log_dropped_bytes: Annotated[int, Range(0, 2**50)] = 0
+    """What it wrote past the node's limit: not in the log, but counted."""
     results_hash: Hex32
     results_complete: bool
 

@@ -22,6 +22,7 @@ from nunet_dms.protocol.bounds import (
 )
 from nunet_dms.protocol.dispute import Party
 from nunet_dms.protocol.job import CHECKPOINT_NUMBER_MAX, JobSpec
+from nunet_dms.protocol.phase import Phase
 from nunet_dms.protocol.report import Reason
 
 QUOTE_HOLD_MAX_S = 1800
@@ -101,8 +102,12 @@ class JobView:
     objections: Annotated[tuple[Party, ...], Length(0, 16)] = ()
     """Who objected, in the order in which it came."""
     is_revised: bool = False
+    log_dropped_bytes: Annotated[int, Range(0, 2**50)] = 0
+    """What the job wrote past the node's limit, by the node's count."""
     payment_missing: bool = False
     """The chain has lost the payment: the job is held until it is back."""
+    phase: Phase | None = None
+    """What the node last said it is at, while it is the node's; None before it said anything."""
     checkpoint: CheckpointView | None = None
 
 

@@ -9,6 +9,7 @@ from nunet_dms.cardano.address import parse_address, parse_payee
 from nunet_dms.cardano.keys import PaymentKey, read_key_file, write_key_file
 from nunet_dms.config import Config
 from nunet_dms.errors import ConfigError, MalformedError, UsageError
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
@@ -73,7 +74,7 @@ def keys_to_make(where: Paths) -> tuple[str, ...]:
 
 
 def _open_jobs(where: Paths) -> int:
-    if not where.journal.exists():
+    if not is_made(where.journal):
         return 0
     with JournalReader(where.journal) as journal:
         return len(journal.open_jobs())

@@ -214,7 +214,7 @@ class Requester:
             told(view)
         while True:
             piece, is_complete = self._patiently(
-                lambda: joblog.piece(self._http, job_id, offset, view.state),  # noqa: B023 - called at once
+                lambda: joblog.piece(self._http, job_id, offset, view),  # noqa: B023 - called at once
                 PATIENCE_S,
             )
             if piece:
@@ -222,7 +222,7 @@ class Requester:
                 offset += len(piece)
                 continue
             before, view = view, self._patiently(lambda: self.job(job_id), PATIENCE_S)
-            if told is not None and view.state is not before.state:
+            if told is not None and (view.state, view.phase) != (before.state, before.phase):
                 told(view)
             if is_complete or (view.state in RAN and view.log_bytes <= offset):
                 return view

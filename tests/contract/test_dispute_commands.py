@@ -16,9 +16,10 @@ from nunet_dms.cardano.keys import PaymentKey, write_key_file
 from nunet_dms.cli.main import main
 from nunet_dms.config import CapacityConfig, Config, WalletConfig
 from nunet_dms.config import OracleConfig as NodeOracle
-from nunet_dms.errors import ExitCode
+from nunet_dms.errors import ExitCode, RefusedError
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.rows import Capacity
+from nunet_dms.oracle import jobs
 from nunet_dms.paths import resolve
 from nunet_dms.protocol.api import Health
 from nunet_dms.protocol.keys import write_signing_key
@@ -214,3 +215,32 @@ def test_a_deadline_that_comes_near_is_told_by_log_health_and_exit_code(
     (alert,) = facts["alerts"]  # type: ignore[misc]
     assert (alert["job_id"], alert["level"]) == (job_id, "near")
     assert 7000 < alert["slots_left"] <= 7200
+
+
+def test_a_report_that_contradicts_the_first_is_told_by_health_and_exit_code_until_it_is_seen(
+    world: World, node: Node, nunet: Nunet, job_id: str
+) -> None:
+    folder = ("--dir", oracle_dir(world))
+    code, facts, _ = nunet("oracle", "conflicts", *folder)
+    assert (code, facts["conflicts"]) == (0, [])
+    with world.oracle.store.reading() as db:
+        row = jobs.find(db, job_id)
+    assert row is not None
+    ticket_id = str(row.ticket_id)
+    with pytest.raises(RefusedError, match="has another one already"):
+        node.send_report(node.report(job_id, ticket_id, ran_ms=1))
+    world.step(1)
+    health = node.http.call("GET", "/v1/health", None, Health)
+    assert (health.status, health.detail) == (
+        "degraded", "1 jobs have two reports that contradict each other",
+    )  # fmt: skip
+    code, facts, _ = nunet("oracle", "conflicts", *folder)
+    assert code == ExitCode.DEGRADED
+    (conflict,) = facts["conflicts"]  # type: ignore[misc]
+    assert (conflict["job_id"], conflict["taken_hash"]) == (job_id, row.report_hash)
+    code, facts, _ = nunet("oracle", "conflicts", "--seen", job_id, *folder)
+    assert (code, len(facts["conflicts"])) == (0, 1)  # type: ignore[arg-type]
+    world.step(1)
+    assert node.http.call("GET", "/v1/health", None, Health).status == "ok"
+    code, _, err = nunet("oracle", "conflicts", "--seen", "ab" * 16, *folder)
+    assert (code, "it has no second report" in err) == (ExitCode.REFUSED, True)

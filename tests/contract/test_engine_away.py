@@ -18,6 +18,7 @@ import pytest
 
 from nunet_dms.errors import EngineUnreachableError
 from nunet_dms.machine.engine import read_engine
+from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.proof import prove_engine
 
 NOBODY = 65534
@@ -160,6 +161,46 @@ def test_an_address_that_leads_nowhere_is_a_fact(
     facts = read_engine(timeout_s=1)
     assert not facts.answers
     assert facts.problem.startswith("cannot reach Docker")
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"Id": 7', b'{"State": 1}', b"<a>"])
+def test_half_an_answer_is_silence_and_never_a_fact(engine: Engine, body: bytes) -> None:
+    engine({"/version": VERSION, "/json": body, "/wait": b"{}"})
+    with contextlib.closing(DockerEngine()) as docker_engine:
+        with pytest.raises(EngineUnreachableError):
+            docker_engine.facts("x")
+        with pytest.raises(EngineUnreachableError):
+            docker_engine.wait("x", 1)
+
+
+def test_an_answer_that_breaks_off_is_silence(address: Path) -> None:
+    """The connection is closed in the middle of a body."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(address))
+        server.listen(10)
+
+        def answer() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        asked = connection.recv(65_536)
+                        body = VERSION if b"/version" in asked else b'{"State": {"Status"'
+                        length = len(body) + (0 if b"/version" in asked else 1000)
+                        head = f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n"
+                        connection.sendall(head.encode() + b"Connection: close\r\n\r\n" + body)
+
+        threading.Thread(target=answer, daemon=True).start()
+        with contextlib.closing(DockerEngine()) as docker_engine:
+            calls: tuple[Callable[[], object], ...] = (
+                lambda: docker_engine.facts("x"), lambda: docker_engine.owned("x"),
+                lambda: docker_engine.history("x", 0), docker_engine.keeps_running,
+                lambda: docker_engine.find_image("x@sha256:0"), lambda: docker_engine.usage("x"),
+            )  # fmt: skip
+            for call in calls:
+                with pytest.raises(EngineUnreachableError):
+                    call()
+        server.shutdown(socket.SHUT_RDWR)
 
 
 def test_an_engine_that_is_away_cannot_be_proved(address: Path, tmp_path: Path) -> None:

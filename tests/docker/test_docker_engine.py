@@ -9,18 +9,18 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import docker
 import pytest
 
-from nunet_dms.errors import EngineUnreachableError
+from nunet_dms.errors import EngineUnreachableError, UnreachableError
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, job_user
-from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure
+from nunet_dms.node.engine.types import ContainerSpec, Facts, PullProgress
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.logs import pump
-from nunet_dms.protocol.report import Reason
 
 BUSYBOX = Path("/bin/busybox")
 NODE = uuid.uuid4().hex
@@ -86,7 +86,7 @@ def run(engine: DockerEngine, spec: ContainerSpec, log: Path) -> tuple[Facts, st
     assert engine.start(container_id) is None
     while not engine.wait(spec.name, 20):
         pass
-    pump(engine.logs(spec.name), log, lambda: None)
+    pump(partial(engine.records, spec.name), log, lambda: None)
     facts = engine.facts(spec.name)
     assert facts is not None
     return facts, log.read_text()
@@ -115,6 +115,9 @@ def test_the_profile_is_what_the_engine_applied(
         "CapDrop": ["ALL"], "SecurityOpt": ["no-new-privileges:true"], "IpcMode": "private",
         "NetworkMode": "none", "OomScoreAdj": 500, "AutoRemove": False, "PidMode": "",
         "Binds": None, "OomKillDisable": False, "ShmSize": 8 << 20,
+        "LogConfig": {
+            "Type": "local", "Config": {"max-size": "32m", "max-file": "3", "compress": "false"},
+        },
     }  # fmt: skip
     assert {name: host[name] for name in expected} == expected
     assert not host["Devices"]
@@ -213,16 +216,21 @@ def test_what_is_ours_is_found_by_its_label(engine: DockerEngine, spec: Spec) ->
     engine.remove(wanted.name)  # gone is fine
     assert all(each.name != wanted.name for each in engine.owned(NODE))
     assert engine.facts(wanted.name) is None
-    assert list(engine.logs(wanted.name)) == []
+    assert list(engine.records(wanted.name, 0)) == []
 
 
 def test_an_image_is_found_by_its_id_and_a_missing_one_is_data(
     engine: DockerEngine, busybox: str
 ) -> None:
-    assert engine.resolve_image(f"nunet-test-busybox@{busybox}") == busybox
-    missing = engine.resolve_image(f"127.0.0.1:1/none@sha256:{'0' * 64}")
-    assert isinstance(missing, Failure)
-    assert missing.reason is Reason.IMAGE_UNAVAILABLE
+    assert engine.find_image(f"nunet-test-busybox@{busybox}") == busybox
+    assert engine.find_image(f"127.0.0.1:1/none@sha256:{'0' * 64}") is None
+
+
+def test_a_registry_that_is_down_is_silence(engine: DockerEngine) -> None:
+    heard: list[PullProgress] = []
+    with pytest.raises(UnreachableError, match="connection refused"):
+        engine.pull_image(f"127.0.0.1:1/none@sha256:{'0' * 64}", heard.append)
+    assert heard == []
 
 
 def test_an_engine_that_is_away_is_unreachable_not_failed(

@@ -124,7 +124,7 @@ def test_a_protection_that_is_taken_away_is_noticed(
     monkeypatch.setattr(
         engine_module,
         "create_arguments",
-        lambda spec, volumes: weaken(create_arguments(spec, volumes)),
+        lambda spec, image: weaken(create_arguments(spec, image)),
     )
     assert set(failing(prove())) == noticed
 

@@ -11,17 +11,19 @@ SCRIPT = Path(__file__).parents[2] / ".ci" / "docker_tests_ran.py"
 UNIT = '<testcase classname="tests.unit.demo.test_a" name="a"><skipped/></testcase>'
 DOCKER = '<testcase classname="tests.docker.test_b" name="b"/>'
 E2E = '<testcase classname="tests.e2e.test_c" name="c"/>'
+SWEEP = '<testcase classname="tests.sweep.test_e" name="e"/>'
 SKIPPED = '<testcase classname="tests.e2e.test_d" name="d"><skipped/></testcase>'
 
 
 @pytest.mark.parametrize(
     ("cases", "expected"),
     [
-        ([UNIT, DOCKER, E2E], []),
-        ([UNIT, DOCKER], ["no test of tests/e2e ran"]),
-        ([UNIT], ["no test of tests/docker ran", "no test of tests/e2e ran"]),
-        ([DOCKER, E2E, SKIPPED], ["tests/e2e skipped: d"]),
-        ([DOCKER, E2E.replace("tests.e2e", "tests.e2e_old")], ["no test of tests/e2e ran"]),
+        ([UNIT, DOCKER, E2E, SWEEP], []),
+        ([UNIT, DOCKER, SWEEP], ["no test of tests/e2e ran"]),
+        ([UNIT, SWEEP], ["no test of tests/docker ran", "no test of tests/e2e ran"]),
+        ([DOCKER, E2E], ["no test of tests/sweep ran"]),
+        ([DOCKER, E2E, SWEEP, SKIPPED], ["tests/e2e skipped: d"]),
+        ([DOCKER, SWEEP, E2E.replace("tests.e2e", "tests.e2e_old")], ["no test of tests/e2e ran"]),
     ],
 )
 def test_every_engine_room_must_have_run(

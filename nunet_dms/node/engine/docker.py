@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from functools import wraps
 from typing import Any, TypeVar, cast
@@ -11,25 +14,47 @@ from typing import Any, TypeVar, cast
 import docker
 import docker.errors
 import requests.exceptions
-from docker.models.containers import Container
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
-from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, create_arguments
-from nunet_dms.node.engine.types import ContainerSpec, Facts, Failure, Owned, Usage
+from nunet_dms.node.engine.docker_logs import ContainerLog, read_records
+from nunet_dms.node.engine.history import read_history
+from nunet_dms.node.engine.profile import (
+    LABEL_JOB,
+    LABEL_NODE,
+    MB,
+    ImageDefaults,
+    create_arguments,
+)
+from nunet_dms.node.engine.pulling import PULL_SILENCE_S, pull
+from nunet_dms.node.engine.types import (
+    ContainerSpec,
+    Facts,
+    Failure,
+    History,
+    LogRecord,
+    Owned,
+    PullProgress,
+    Usage,
+)
 from nunet_dms.protocol.report import Reason
 
 CALL_TIMEOUT_S = 60
 """Of one API call; creating a container on a busy disk takes seconds."""
-PULL_TIMEOUT_S = 1800
-"""Of one image pull; a phase of its own, not billed."""
 DETAIL_MAX = 300
+DOCKER_INIT = "docker-init"
+"""The init that Docker comes with (tini): the deadline inside counts on its options."""
+
+log = logging.getLogger(__name__)
+
+_NONSENSE = (ValueError, KeyError, IndexError, TypeError, AttributeError)
+"""What reading an answer raises that is not what the API promises, such as half a body."""
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 def _engine_call(method: Call) -> Call:
-    """Turn every way in which the daemon can be away into EngineUnreachableError."""
+    """Turn every way in which the daemon can be away, or mad, into EngineUnreachableError."""
 
     @wraps(method)
     def guarded(*args: object, **kwargs: object) -> object:
@@ -42,6 +67,11 @@ def _engine_call(method: Call) -> Call:
         except DOCKER_ERRORS as error:
             problem, cure = docker_problem(error, docker_address(), CALL_TIMEOUT_S)
             raise EngineUnreachableError(problem, hint=cure) from error
+        except _NONSENSE as error:
+            raise EngineUnreachableError(
+                f"cannot use Docker: its answer makes no sense: {error!r:.{DETAIL_MAX}}",
+                hint="see what it says: docker info",
+            ) from error
 
     return cast("Call", guarded)
 
@@ -52,6 +82,7 @@ class DockerEngine:
     def __init__(self) -> None:
         """Take the daemon's address from DOCKER_HOST, like every Docker program."""
         self._cached: docker.DockerClient | None = None
+        self._init_binary: str | None = None
 
     @property
     def _docker(self) -> docker.DockerClient:
@@ -71,26 +102,39 @@ class DockerEngine:
         self._docker.ping()
 
     @_engine_call
-    def resolve_image(self, reference: str) -> str | Failure:
-        """Return the image id: a repo digest or an image id that is here, else by pulling."""
-        digest = reference.rpartition("@")[2]
-        for name in (reference, digest):
+    def keeps_running(self) -> bool:
+        """Ask the daemon for its live-restore."""
+        return bool(self._docker.api.info().get("LiveRestoreEnabled", False))
+
+    @_engine_call
+    def find_image(self, reference: str) -> str | None:
+        """Look for the repo digest, and for the digest as an image id."""
+        for name in (reference, reference.rpartition("@")[2]):
             try:
                 return str(self._docker.images.get(name).id)
             except docker.errors.NotFound:
                 continue
-        try:
-            with closing(docker.from_env(timeout=PULL_TIMEOUT_S)) as patient:
-                return str(patient.images.pull(reference).id)
-        except docker.errors.APIError as error:  # 404, 403, "manifest unknown", no such host
-            return Failure(Reason.IMAGE_UNAVAILABLE, f"cannot pull {reference}: {_say(error)}")
+        return None
+
+    @_engine_call
+    def pull_image(self, reference: str, heard: Callable[[PullProgress], None]) -> str | Failure:
+        """Pull over a connection of its own, which may be silent for longer."""
+        with closing(docker.from_env(timeout=PULL_SILENCE_S)) as patient:
+            if (failure := pull(patient, reference, heard)) is not None:
+                return failure
+        image_id = self.find_image(reference)
+        if image_id is None:
+            raise EngineUnreachableError(f"cannot pull {reference}: the engine broke off")
+        return image_id
 
     @_engine_call
     def create(self, spec: ContainerSpec) -> str | Failure:
         """Create with the job profile; an existing container of that name and job is adopted."""
         try:
-            volumes = self._docker.images.get(spec.image_id).attrs["Config"].get("Volumes")
-            arguments = create_arguments(spec, tuple(volumes or ()))
+            image = self._defaults(spec.image_id)
+            if image is None:
+                return Failure(Reason.IMAGE_UNAVAILABLE, "its image is not here any more")
+            arguments = create_arguments(self._with_our_init(spec), image)
             return str(self._docker.containers.create(**arguments).id)
         except docker.errors.APIError as error:
             if error.status_code == 409 and (facts := self.facts(spec.name)) is not None:
@@ -98,6 +142,28 @@ class DockerEngine:
             if error.status_code is not None and error.status_code < 500:
                 return Failure(Reason.START_ERROR, f"cannot create the container: {_say(error)}")
             raise
+
+    def _defaults(self, image_id: str) -> ImageDefaults | None:
+        try:
+            config = self._docker.images.get(image_id).attrs["Config"]
+        except docker.errors.NotFound:
+            return None
+        return ImageDefaults(
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            command=tuple(config.get("Cmd") or ()),
+            volumes=tuple(config.get("Volumes") or ()),
+        )
+
+    def _with_our_init(self, spec: ContainerSpec) -> ContainerSpec:
+        """Leave the deadline out where the engine has another init than Docker's own."""
+        if spec.deadline is None:
+            return spec
+        if self._init_binary is None:
+            self._init_binary = str(self._docker.api.info().get("InitBinary", ""))
+        if self._init_binary == DOCKER_INIT:
+            return spec
+        log.warning("no_deadline_inside container=%s init=%s", spec.name, self._init_binary)
+        return replace(spec, deadline=None)
 
     @_engine_call
     def start(self, container_id: str) -> Failure | None:
@@ -142,15 +208,23 @@ class DockerEngine:
                 return False
             raise
         facts = self.facts(name)
-        return facts is None or facts.has_ended
+        return facts is None or not (facts.is_alive or facts.status == "created")
 
     @_engine_call
     def stop(self, name: str, grace_s: int) -> None:
         """SIGTERM, then SIGKILL after the grace."""
         try:
+            facts = self.facts(name)
+            if facts is not None and facts.status == "paused":  # by somebody's hand: it is deaf
+                self._docker.api.unpause(name)
             self._docker.api.stop(name, timeout=grace_s)
         except docker.errors.NotFound:
             return
+
+    @_engine_call
+    def history(self, name: str, since_ms: int) -> History:
+        """Read the daemon's events up to now."""
+        return read_history(self._docker, name, since_ms, time.time())
 
     @_engine_call
     def remove(self, name: str) -> None:
@@ -163,14 +237,14 @@ class DockerEngine:
             if error.status_code != 409:  # its removal is already under way
                 raise
 
-    @_engine_call
-    def logs(self, name: str) -> Iterator[bytes]:
-        """Follow the log from the start; each chunk is one frame of one stream."""
+    def records(self, name: str, since_ns: int) -> Iterator[LogRecord]:
+        """Read what the engine keeps of the output, and what comes until the end."""
+        source = ContainerLog(self._docker, name, lambda: self.facts(name))
         try:
-            container = self._docker.containers.get(name)
-        except docker.errors.NotFound:
-            return iter(())
-        return _chunks(container)
+            yield from read_records(source, since_ns)
+        except DOCKER_ERRORS as error:
+            problem, cure = docker_problem(error, docker_address(), CALL_TIMEOUT_S)
+            raise EngineUnreachableError(problem, hint=cure) from error
 
     @_engine_call
     def usage(self, name: str) -> Usage | None:
@@ -193,27 +267,15 @@ class DockerEngine:
         """List by label; the labels come with the list, so no container can vanish between."""
         found = self._docker.api.containers(all=True, filters={"label": f"{LABEL_NODE}={node_id}"})
         return tuple(
-            Owned(each["Id"], each["Names"][0].lstrip("/"), each["Labels"].get(LABEL_JOB, ""))
+            Owned(
+                each["Id"],
+                (each["Names"] or [each["Id"]])[0].lstrip(
+                    "/"
+                ),  # one that is being removed has none
+                each["Labels"].get(LABEL_JOB, ""),
+            )
             for each in found
         )
-
-
-def _chunks(container: Container) -> Iterator[bytes]:
-    """Yield what a container wrote; following alone loses a last line without its newline.
-
-    Docker 20.10 hands such a line out only to a plain read after the end: so read once more.
-    """
-    try:
-        size = 0
-        for chunk in container.logs(stream=True, follow=True):
-            size += len(chunk)
-            yield chunk
-        for chunk in container.logs(stream=True, follow=False):
-            if len(chunk) > size:
-                yield chunk[size:]
-            size = max(size - len(chunk), 0)
-    except DOCKER_ERRORS as error:
-        raise EngineUnreachableError(f"cannot read the log: {str(error)[:DETAIL_MAX]}") from error
 
 
 def _say(error: docker.errors.APIError) -> str:

@@ -7,10 +7,12 @@ no field for them. What is not set here stays at Docker's default.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from docker.types import LogConfig, Mount, Ulimit
 
+from nunet_dms.node.engine.deadline import DEADLINE_PATH, INIT_PATH, OWN_PROCESSES
 from nunet_dms.node.engine.types import ContainerSpec
 from nunet_dms.protocol.job import INPUT_FOLDER
 
@@ -30,6 +32,11 @@ SMALL_TMPFS_MAX_MB = 64
 TMPFS_INODES = 4096
 OOM_SCORE_ADJ = 500
 """When the host runs out of memory, jobs go before the owner's own processes."""
+LOG_FILE_MB, LOG_FILES = 32, 3
+"""What Docker keeps of a job's output until we have read it, and no more: it writes faster than it
+hands out. 60 MB in lines of 80 bytes take 80 MB with the driver `local` and 120 MB with json-file,
+which also turns bytes that are no UTF-8 into U+FFFD and writes 70 bytes for an empty line, not 27.
+A file that is compressed would have to be unpacked for every reading."""
 MB = 1024 * 1024
 """Megabytes are counted as Docker and the kernel count them: 2**20 bytes."""
 
@@ -53,21 +60,31 @@ def small_tmpfs_mb(ram_mb: int) -> int:
     return min(SMALL_TMPFS_MAX_MB, max(ram_mb // 4, 1))
 
 
-def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class ImageDefaults:
+    """What an image says of how it is run."""
+
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+
+
+def create_arguments(spec: ContainerSpec, image: ImageDefaults) -> dict[str, Any]:
     """Return the arguments of `containers.create`; declared volumes become bounded tmpfs."""
     small_mb = small_tmpfs_mb(spec.ram_mb)
     tmpfs = f"rw,nosuid,nodev,size={small_mb}m,nr_inodes={TMPFS_INODES},mode=1777"
     mounts = [
         Mount(INPUT_FOLDER, str(spec.inputs), type="bind", read_only=True),
         Mount(spec.output_folder, str(spec.outputs), type="bind"),
+        *_deadline_mounts(spec),
     ]
     if spec.checkpoint is not None:
         mounts.append(Mount(spec.checkpoint_folder, str(spec.checkpoint), type="bind"))
     mounted = {mount["Target"] for mount in mounts}
-    shadowed = [path for path in image_volumes if path not in mounted]
+    shadowed = [path for path in image.volumes if path not in mounted]
     return {
         "image": spec.image_id,
-        "command": list(spec.command) or None,
+        **_command(spec, image),
         "name": spec.name,
         "labels": dict(spec.labels),
         "environment": dict(spec.env),
@@ -85,7 +102,7 @@ def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dic
         "oom_score_adj": OOM_SCORE_ADJ,
         "shm_size": small_mb * MB,
         "nano_cpus": spec.nano_cpus,
-        "pids_limit": PIDS_MAX,
+        "pids_limit": PIDS_MAX + (OWN_PROCESSES if spec.deadline else 0),
         "ulimits": [
             Ulimit(name="nofile", soft=OPEN_FILES[0], hard=OPEN_FILES[1]),
             Ulimit(name="core", soft=0, hard=0),
@@ -95,6 +112,29 @@ def create_arguments(spec: ContainerSpec, image_volumes: tuple[str, ...]) -> dic
         "mounts": mounts,
         "healthcheck": {"test": ["NONE"]},
         "log_config": LogConfig(
-            type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "2"}
+            type="local",
+            config={
+                "max-size": f"{LOG_FILE_MB}m",
+                "max-file": str(LOG_FILES),
+                "compress": "false",
+            },
         ),
     }
+
+
+def _command(spec: ContainerSpec, image: ImageDefaults) -> dict[str, list[str] | None]:
+    """Return what is run: the image's entrypoint and the command, with the deadline before them.
+
+    With an entrypoint of ours Docker forgets the image's own, and its command.
+    """
+    command = spec.command or image.command
+    if spec.deadline is None or not (image.entrypoint or command):
+        return {"command": list(spec.command) or None}
+    before = [DEADLINE_PATH, INIT_PATH, "-s", "--"]
+    return {"entrypoint": [*before, *image.entrypoint, *command], "command": None}
+
+
+def _deadline_mounts(spec: ContainerSpec) -> list[Mount]:
+    if spec.deadline is None:
+        return []
+    return [Mount(DEADLINE_PATH, str(spec.deadline), type="bind", read_only=True)]

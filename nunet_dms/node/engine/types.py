@@ -1,15 +1,15 @@
 """What the runner may ask of a container engine, and what it answers.
 
 A container's end is data; only an engine that does not answer raises, and then what it runs is
-*unknown*, not failed. Order of calls for one job: resolve, create, start, then logs and wait side
-by side (each in a thread of its own), facts, remove. `stop` and `facts` may come at any time from
-any thread. Every call may be repeated; `create` with a name that exists answers the container
-that has it.
+*unknown*, not failed. Order of calls for one job: find or pull its image, create, start, then
+records and wait side by side (each in a thread of its own), facts and history, remove. `stop` and
+`facts` may come at any time from any thread. Every call may be repeated; `create` with a name that
+exists answers the container that has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +41,8 @@ class ContainerSpec:
     inputs: Path
     outputs: Path
     output_folder: str
+    deadline: Path | None = None
+    """The program that ends the job from inside should no worker live then (engine/deadline.py)."""
     checkpoint: Path | None = None
     checkpoint_folder: str = ""
 
@@ -56,6 +58,11 @@ class Facts:
     exit_code: int
     oom_killed: bool
     error: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs; also one that somebody paused."""
+        return self.status in {"running", "paused", "restarting"}
 
     @property
     def has_ended(self) -> bool:
@@ -85,8 +92,10 @@ class LogRecord:
     """One piece of a container's output as the engine stored it: a line, or a part of one."""
 
     at_ns: int
-    """Unix nanoseconds; never less than that of the record before."""
+    """Unix nanoseconds; that of its beginning for every part of a line, so that it may go back."""
     data: bytes
+    after_gap: bool = False
+    """Whether the engine may have thrown records away before this one that nobody had read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +114,7 @@ class EngineEvent:
     action: str
     """start, kill, stop, die, oom, destroy and others, as the engine names them."""
     signal: int | None
-    """Of a `kill`."""
+    """Of a `kill`, where the engine tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,8 @@ class History:
 
     events: tuple[EngineEvent, ...]
     is_whole: bool
-    """Whether its memory reaches back to the asked time: not after a restart of the engine."""
+    """Whether its memory reaches back to the asked time, or to the container's start: not after a
+    restart of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +138,25 @@ class StoredImage:
 
 
 class Engine(Protocol):
-    """A container engine; every method may raise EngineUnreachableError."""
+    """A container engine; every method may raise EngineUnreachableError.
+
+    A container is named by its name or its id, alike.
+    """
 
     def ping(self) -> None:
         """Return if the engine answers."""
 
-    def resolve_image(self, reference: str) -> str | Failure:
-        """Return the id of `name@sha256:...`, pulling it if it is not here."""
+    def keeps_running(self) -> bool:
+        """Whether containers outlive a restart of the engine (Docker's live-restore)."""
+
+    def find_image(self, reference: str) -> str | None:
+        """Return the id of the image `name@sha256:...` if it is here; never pulls."""
+
+    def pull_image(self, reference: str, heard: Callable[[PullProgress], None]) -> str | Failure:
+        """Fetch an image and return its id; `heard` is told of progress, and may raise to stop it.
+
+        A registry that answers no is a Failure; one that is silent raises UnreachableError.
+        """
 
     def create(self, spec: ContainerSpec) -> str | Failure:
         """Return the id of a new container, or of ours that already has the name."""
@@ -151,11 +173,18 @@ class Engine(Protocol):
     def stop(self, name: str, grace_s: int) -> None:
         """Ask a container to end, and kill it after `grace_s`; fine if it is gone."""
 
+    def history(self, name: str, since_ms: int) -> History:
+        """Return what the engine remembers of a container, oldest first."""
+
     def remove(self, name: str) -> None:
         """Remove a container and what it alone uses; fine if it is gone."""
 
-    def logs(self, name: str) -> Iterator[bytes]:
-        """Yield stdout and stderr from the first byte kept, and on until the container ends."""
+    def records(self, name: str, since_ns: int) -> Iterator[LogRecord]:
+        """Yield stdout and stderr from the first record kept at or after `since_ns` (Unix time).
+
+        Goes on until the container has ended and all that it wrote was given; a container that is
+        gone has no records.
+        """
 
     def usage(self, name: str) -> Usage | None:
         """Return what a running container has used, None when it does not run."""

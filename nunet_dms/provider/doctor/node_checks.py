@@ -48,11 +48,10 @@ def _onboarded(patient: Patient) -> Answer:
 
 def _journal(patient: Patient) -> Answer:
     if problem := patient.worker.problem:
-        path = patient.where.journal
         return error(
             problem,
             "the worker does not start without it; it knows which jobs are still to be paid",
-            f"put back a copy; without one: mv {path} {path}.broken (open jobs are lost)",
+            "put back a whole copy; without one: nunet worker set-aside (open jobs are given up)",
             ExitCode.UNEXPECTED,
         )
     return fine("the journal can be read, or is not made yet")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nunet_dms.errors import MalformedError, NunetError
-from nunet_dms.machine.kernelfile import is_there
+from nunet_dms.node.journal_file import check_every_page
+from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import WorkerRow
@@ -31,11 +32,14 @@ class WorkerWord:
 def read_worker_word(where: Paths) -> WorkerWord:
     """Return what is known of the worker; raises nothing."""
     pid = holder(where.lock_file)
-    if not is_there(where.journal):
-        return WorkerWord(pid)
     try:
+        if not is_made(where.journal):
+            return WorkerWord(pid)
+        check_every_page(where.journal)
         with JournalReader(where.journal) as journal:
             row, pin = journal.worker(), journal.pin()
+    except PermissionError:  # another user's; what is said of its folder tells that
+        return WorkerWord(pid)
     except NunetError as error:
         return WorkerWord(pid, problem=str(error))
     is_its_own = row is not None and row.pid == pid

@@ -46,6 +46,7 @@ from nunet_dms.protocol.node import (
     Poll,
     Settlement,
 )
+from nunet_dms.protocol.phase import JobProgress
 from nunet_dms.protocol.quote import PriceList, Quote, signing_payload
 from nunet_dms.protocol.report import Reason, Report, Verdict
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed, seal
@@ -234,8 +235,12 @@ class Node:
         sealed = seal(found, Domain.REGISTRATION, self.key)
         return self.http.call("PUT", f"/v1/nodes/{self.node_id}", sealed, Done)
 
-    def heartbeat(self, *holding: str, accepting: bool = True) -> HeartbeatReply:
-        beat = Heartbeat(holding=holding, accepting=accepting, free_cpu_mhz=0, free_ram_mb=0)
+    def heartbeat(
+        self, *holding: str, accepting: bool = True, progress: tuple[JobProgress, ...] = ()
+    ) -> HeartbeatReply:
+        beat = Heartbeat(
+            holding=holding, accepting=accepting, free_cpu_mhz=0, free_ram_mb=0, progress=progress
+        )
         path = f"/v1/nodes/{self.node_id}/heartbeat"
         return self.http.call("POST", path, beat, HeartbeatReply)
 

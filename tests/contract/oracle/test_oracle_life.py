@@ -24,6 +24,7 @@ from nunet_dms.protocol.api import (
 from nunet_dms.protocol.chain import TransactionBody, TransactionId
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.node import Inbox, Refusal, Settlement
+from nunet_dms.protocol.phase import JobProgress, Phase
 from nunet_dms.protocol.receipt import Receipt
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.signing import Domain, open_sealed
@@ -187,6 +188,22 @@ def test_a_heartbeat_keeps_a_lease_and_silence_loses_it(
     with pytest.raises(RefusedError) as refused:
         node.send_report(node.report(job.job_id, ticket_id))
     assert refused.value.code == "not_running"
+
+
+def test_a_requester_sees_what_the_node_is_at(
+    world: World, node: Node, requester: Requester
+) -> None:
+    job = requester.order()
+    world.step()
+    ticket_id = node.take(job.job_id)
+    assert requester.job(job.job_id).phase is None
+    pulling = Phase(name="pulling", done_bytes=3, total_bytes=9)
+    node.heartbeat(job.job_id, progress=(JobProgress(job_id=job.job_id, phase=pulling),))
+    assert requester.job(job.job_id).phase == pulling
+    node.heartbeat(job.job_id)  # nothing new was said
+    assert requester.job(job.job_id).phase == pulling
+    node.send_report(node.report(job.job_id, ticket_id))
+    assert requester.job(job.job_id).phase is None
 
 
 def test_leases_start_anew_when_the_oracle_was_down(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def worked(onboarded: Paths) -> Journal:
     admit(journal, OTHER_JOB)
     job = journal.move(journal.job(OTHER_JOB), State.ACCEPTED)
     job = journal.move(journal.created(job, "c" * 64, "i"), State.STARTING)
-    journal.started(job, 1, "boot")
+    journal.started(job, 1, "boot", 1)
     now[0] += 20 * DAY_MS
     admit(journal, LOST_JOB)
     job = journal.move(journal.job(LOST_JOB), State.ACCEPTED)

@@ -65,6 +65,7 @@ promised  1000 MHz, 512 MB RAM, 100 MB disk, 60 s
 price     500 base units; earned -
 detail    \\x1b[31m detail
 exit code 3 after 1.5 s
+report    worth 13 base units; it waits for the Oracle
 2023-11-14 22:13:20 +0000  admitted
 2023-11-14 22:13:20 +0000  accepted
 2023-11-14 22:13:20 +0000  exited  failed

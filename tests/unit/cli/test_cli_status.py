@@ -14,8 +14,8 @@ from cli_world import ADDRESS, ADMITTED_MS, JOB, OTHER_JOB, PIN, Said, admit, wo
 
 from nunet_dms.cli import status
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.journal_file import statements
-from nunet_dms.node.rows import MachineRow, MissedRow
+from nunet_dms.node.journal_life import statements
+from nunet_dms.node.rows import JobEnd, JobRow, MachineRow, MissedRow
 from nunet_dms.node.states import State
 from nunet_dms.paths import Paths
 
@@ -27,7 +27,16 @@ def run_one_job(journal: Journal) -> None:
     admit(journal, OTHER_JOB)
     job = journal.move(journal.job(JOB), State.ACCEPTED)
     job = journal.move(journal.created(job, "c" * 64, "i"), State.STARTING)
-    journal.started(job, 1, "boot")
+    journal.started(job, 1, "boot", 1)
+
+
+def end_job(journal: Journal, job_id: str, ran_ms: int) -> JobRow:
+    """Let a job end well after so long, of its 60 s at a price of 500."""
+    admit(journal, job_id)
+    job = journal.move(journal.job(job_id), State.ACCEPTED)
+    job = journal.move(journal.created(job, "c" * 64, "i"), State.STARTING)
+    end = JobEnd("succeeded", "", 0, ran_ms, None, None, 1)
+    return journal.ended(journal.started(job, 1, "boot", 1), end, f"{job_id}:report", b"{}")
 
 
 @pytest.mark.usefixtures("lock")
@@ -81,6 +90,9 @@ def test_the_json_is_the_same_facts_under_a_schema(
         "jobs_running": 1,
         "jobs_coming": 1,
         "outbox_waiting": 0,
+        "outbox_worth": 0,
+        "reports_parked": 0,
+        "parked_worth": 0,
         "earned": 0,
         "pending": 1000,
         "token": "",
@@ -205,7 +217,7 @@ def test_a_worker_of_the_version_before_an_update_is_shown_with_all_it_has_writt
     assert (facts["free_cpu_mhz"], facts["jobs_coming"]) == (3000, 1)
 
 
-def test_a_damaged_page_is_1_and_one_line(nunet: Nunet, onboarded: Paths) -> None:
+def test_a_damaged_page_is_1_and_one_line_with_its_cure(nunet: Nunet, onboarded: Paths) -> None:
     with Journal(onboarded.journal, lambda: ADMITTED_MS) as journal:
         admit(journal)
         query = "SELECT rootpage FROM sqlite_schema WHERE name = 'job'"
@@ -216,16 +228,18 @@ def test_a_damaged_page_is_1_and_one_line(nunet: Nunet, onboarded: Paths) -> Non
     said = nunet("status")
     assert (said.code, said.out) == (1, "")
     assert said.err.startswith(f"nunet: cannot use the journal {onboarded.journal}: it is damaged")
-    assert said.err.count("\n") == 1
+    assert said.err.count("\n") == 2
+    assert said.err.endswith("or begin anew with: nunet worker set-aside\n")
 
 
 @pytest.mark.usefixtures("lock")
 def test_waiting_reports_are_shown(nunet: Nunet, journal: Journal) -> None:
     journal.write_worker(word(accepting=False, note="the Oracle refused"))
-    admit(journal)
-    journal._write("insert_report", key="k", job_id=JOB, body=b"{}")
+    end_job(journal, JOB, 30_000)
+    admit(journal, OTHER_JOB)
     said = nunet("status")
-    assert "jobs      0 running, 1 starting, 1 reports wait for the Oracle\n" in said.out
+    waits = "1 reports worth 250 base units wait for the Oracle"
+    assert f"jobs      0 running, 1 starting, {waits}\n" in said.out
     assert said.out.endswith("degraded  no new jobs are taken: the Oracle refused\n")
 
 
@@ -295,3 +309,38 @@ def test_what_changed_long_ago_is_not_shown_any_more(nunet: Nunet, journal: Jour
 )
 def test_a_duration_has_its_two_largest_units(seconds: int, text: str) -> None:
     assert status.duration(seconds) == text
+
+
+@pytest.mark.usefixtures("lock")
+def test_what_waits_in_the_outbox_and_what_will_never_go_is_told_with_its_worth(
+    nunet: Nunet, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status.time, "time", lambda: ADMITTED_MS / 1000)
+    journal.write_worker(word())
+    end_job(journal, JOB, 30_000)
+    journal.parked(end_job(journal, OTHER_JOB, 6000), "its result a.txt is gone")
+    said = nunet("status").out
+    assert "1 reports worth 250 base units wait for the Oracle" in said
+    assert "lost      1 reports worth 50 base units cannot be delivered" in said
+    facts = json.loads(nunet("status", "--json").out)
+    names = ("outbox_waiting", "outbox_worth", "reports_parked", "parked_worth")
+    assert [facts[name] for name in names] == [1, 250, 1, 50]
+    shown = nunet("jobs", "show", OTHER_JOB).out
+    assert "report    worth 50 base units; it is kept: its result a.txt is gone" in shown
+    assert (
+        "report    worth 250 base units; it waits for the Oracle" in nunet("jobs", "show", JOB).out
+    )
+    assert json.loads(nunet("jobs", "show", JOB, "--json").out)["report"] == {
+        "worth": 250, "parked": "",
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_report_that_was_lost_long_ago_is_not_told_any_more(
+    nunet: Nunet, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.write_worker(word())
+    journal.parked(end_job(journal, JOB, 30_000), "refused")
+    later_s = ADMITTED_MS / 1000 + status.NOTES_FOR_S + 1
+    monkeypatch.setattr(status.time, "time", lambda: later_s)
+    assert "lost" not in nunet("status").out

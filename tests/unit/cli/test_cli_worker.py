@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_world import Said, word
+from cli_world import Said, admit, word
 
 from nunet_dms.cli import worker
 from nunet_dms.errors import DegradedError, NunetError, UsageError
@@ -200,3 +200,53 @@ def test_the_program_is_the_environment_s_own(
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "nunet-dms").touch(mode=0o755)
         assert worker.find_program() == str(tmp_path / folder / "nunet-dms")
+
+
+def test_a_journal_is_set_aside_with_a_word_on_what_that_gives_up(
+    nunet: Nunet, onboarded: Paths
+) -> None:
+    with Journal(onboarded.journal, lambda: 1) as journal:
+        admit(journal)
+    said = nunet("worker", "set-aside", "--yes")
+    (folder,) = onboarded.state_dir.glob("journal-*Z")
+    assert said == Said(
+        0,
+        f"the journal is in {folder}; open jobs that are given up: 1; reports that the Oracle does"
+        " not have: 0\n"
+        "the next start makes a new one, removes containers that are left, and trusts the Oracle's"
+        " key at first contact unless config.toml names it\n",
+        "",
+    )
+    assert {"journal.db", "journal.id"} <= {file.name for file in folder.iterdir()}
+    again = nunet("worker", "set-aside", "--yes")
+    assert (again.code, again.out) == (2, "")
+    assert "cannot set the journal aside: there is none at" in again.err
+
+
+def test_a_journal_is_not_set_aside_without_a_yes(nunet: Nunet, onboarded: Paths) -> None:
+    Journal(onboarded.journal, lambda: 1).close()
+    said = nunet("worker", "set-aside")
+    assert said.code == 2
+    assert "nobody can be asked here; open jobs that are given up: 0" in said.err
+    assert "--yes" in said.err
+    assert onboarded.journal.exists()
+
+
+@pytest.mark.usefixtures("lock")
+def test_a_running_worker_s_journal_is_not_set_aside(nunet: Nunet, journal: Journal) -> None:
+    said = nunet("worker", "set-aside", "--yes")
+    assert said.code == 2
+    assert f"the worker (process {os.getpid()}) has it open" in said.err
+    assert "nunet worker stop" in said.err
+    assert journal.jobs() == ()
+
+
+@pytest.mark.parametrize("words", [("status",), ("jobs",), ("earnings",), ("offboard", "--yes")])
+def test_a_journal_that_is_gone_is_not_taken_for_none(
+    words: tuple[str, ...], nunet: Nunet, onboarded: Paths
+) -> None:
+    Journal(onboarded.journal, lambda: 1).close()
+    onboarded.journal.unlink()
+    said = nunet(*words)
+    assert (said.code, said.out) == (1, "")
+    assert f"cannot use the journal {onboarded.journal}: it is gone" in said.err

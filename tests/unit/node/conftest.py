@@ -12,6 +12,7 @@ from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.node.identity import Identity
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.rows import Capacity, JobRow
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import OracleInfo
@@ -64,6 +65,33 @@ class World:
             escrow_address=escrow_terms(request).address.bech32,
         )
         return self.offer(spec=spec, request=request, ticket=ticket)
+
+
+class InlinePool(Pool):
+    """Tasks are done at once, in the caller's thread; what came of them waits to be collected."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done: dict[Task, Outcome] = {}
+
+    def submit(self, task: Task, work: Callable[[], object], _limit_s: float | None = None) -> bool:
+        if task in self._done:
+            return False
+        try:
+            self._done[task] = Outcome(task, value=work())
+        except Exception as error:  # noqa: BLE001 - what the real pool does
+            self._done[task] = Outcome(task, error=error)
+        return True
+
+    def is_busy(self, task: Task) -> bool:
+        return task in self._done
+
+    def jobs_doing(self, what: str) -> list[str]:
+        return [task.job_id for task in self._done if task.what == what]
+
+    def collect(self) -> list[Outcome]:
+        done, self._done = self._done, {}
+        return list(done.values())
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ from nunet_dms.node.backoff import Backoff
 from nunet_dms.node.checkpoints import LAST_CHECKPOINT_S, Checkpoints
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.engine.profile import create_arguments
+from nunet_dms.node.engine.deadline import DEADLINE_PATH
+from nunet_dms.node.engine.profile import ImageDefaults, create_arguments
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.live import Live
@@ -49,7 +50,7 @@ class InlinePool(Pool):
         self.held: dict[Task, Callable[[], object]] = {}
         self._ended: list[Outcome] = []
 
-    def submit(self, task: Task, work: Callable[[], object]) -> bool:
+    def submit(self, task: Task, work: Callable[[], object], _limit_s: float | None = None) -> bool:
         assert task not in self.held
         self.held[task] = work
         if not self.holds:
@@ -463,7 +464,7 @@ def test_what_an_earlier_try_already_brought_to_the_oracle_is_noted_without_the_
 
 def test_the_folder_is_mounted_writable_at_the_path_that_the_job_names(stand: Stand) -> None:
     made = container_spec(stand.deps, stand.live.row, stand.live.job, stand.live.folder, "image")
-    arguments = create_arguments(made, ("/ck", "/data"))
+    arguments = create_arguments(made, ImageDefaults((), (), ("/ck", "/data")))
     mount = arguments["mounts"][-1]
     assert (mount["Target"], mount["Source"]) == ("/ck", str(stand.live.folder.checkpoint))
     assert not mount["ReadOnly"]
@@ -472,9 +473,13 @@ def test_the_folder_is_mounted_writable_at_the_path_that_the_job_names(stand: St
     assert arguments["environment"]["NUNET_CHECKPOINT_DIR"] == "/ck"
 
 
-def test_a_job_without_a_folder_has_no_third_mount(stand: Stand) -> None:
+def test_a_job_without_a_folder_has_no_mount_for_one(stand: Stand) -> None:
     job = replace(stand.live.job, spec=replace(stand.live.job.spec, checkpoint=None))
     made = container_spec(stand.deps, stand.live.row, job, stand.live.folder, "image")
-    arguments = create_arguments(made, ())
-    assert len(arguments["mounts"]) == 2
+    arguments = create_arguments(made, ImageDefaults((), (), ()))
+    assert {each["Target"] for each in arguments["mounts"]} == {
+        "/nunet/in",
+        "/nunet/out",
+        DEADLINE_PATH,
+    }
     assert "NUNET_CHECKPOINT_DIR" not in arguments["environment"]

@@ -20,6 +20,7 @@ from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_trouble import JournalFullError
 from nunet_dms.node.payout import sign_settlement
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.rows import DECLINED, RECEIPT_REFUSED, JobEnd, JobRow
@@ -57,7 +58,9 @@ class Refusals:
 class InlinePool(Pool):
     """Runs each task at once, in the caller's thread."""
 
-    def submit(self, _task: object, work: Callable[[], object]) -> bool:
+    def submit(
+        self, _task: object, work: Callable[[], object], _limit_s: float | None = None
+    ) -> bool:
         work()
         return True
 
@@ -296,3 +299,13 @@ def test_a_payout_that_the_chain_took_back_for_good_is_no_longer_counted(
     assert journal.earned() == 500_001
     inbox.take(Inbox(voided=(Voided(job_id=signed.job_id, why="its escrow is spent"),)))
     assert journal.earned() == 0
+
+
+def test_news_that_found_no_room_is_not_asked_for_again_at_once(inbox: InboxHandler) -> None:
+    def refuse(_job_id: str, _value: object) -> None:
+        raise JournalFullError
+
+    inbox._tasks["receipt"] = refuse
+    with pytest.raises(JournalFullError):
+        inbox.handle(Outcome(Task("a" * 32, "receipt")))
+    assert inbox.next_poll().known_receipts == ("a" * 32,)

@@ -15,8 +15,9 @@ import pytest
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
 from nunet_dms.node import journal_file
 from nunet_dms.node.journal import NOTES_KEPT_MAX, Journal
-from nunet_dms.node.journal_file import JournalError, statements
+from nunet_dms.node.journal_life import statements
 from nunet_dms.node.journal_reader import JournalReader
+from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State
 
@@ -29,7 +30,7 @@ def running(journal: Journal, job: JobRow) -> JobRow:
     job = journal.move(job, State.ACCEPTED)
     job = journal.created(job, "c" * 64, "sha256:1")
     job = journal.move(job, State.STARTING)
-    return journal.started(job, 1, "boot")
+    return journal.started(job, 1, "boot", 1)
 
 
 def test_jobs_reserve_until_they_are_known_not_to_run(journal: Journal, admit: Admit) -> None:
@@ -296,3 +297,26 @@ def test_a_reader_may_come_while_the_worker_makes_the_file(tmp_path: Path) -> No
             made.set()
             looking.result()
     assert seen
+
+
+def test_an_image_is_ours_from_before_its_pull_until_it_is_forgotten(journal: Journal) -> None:
+    journal.used_image("here@sha256:1", "sha256:1")  # one that was here before us
+    assert journal.images() == ()
+    journal.pulled_image("pulled@sha256:2")
+    assert [(each.reference, each.image_id) for each in journal.images()] == [
+        ("pulled@sha256:2", "")
+    ]
+    journal.used_image("pulled@sha256:2", "sha256:3")
+    assert [each.image_id for each in journal.images()] == ["sha256:3"]
+    journal.forget_image("pulled@sha256:2")
+    assert journal.images() == ()
+
+
+def test_the_first_time_that_the_engine_was_away_stays(
+    admit: Callable[..., JobRow], journal: Journal
+) -> None:
+    job = admit()
+    first = journal.engine_gone(job)
+    assert first.engine_gone_ms is not None
+    assert journal.engine_gone(first).engine_gone_ms == first.engine_gone_ms
+    assert [each.what for each in journal.events(job.job_id)].count("engine_gone") == 1

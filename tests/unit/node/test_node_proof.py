@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nunet_dms.node import proof_probe as probe
-from nunet_dms.node.engine.profile import create_arguments
+from nunet_dms.node.engine.profile import ImageDefaults, create_arguments
 from nunet_dms.node.engine.types import ContainerSpec
 from nunet_dms.node.proof import Proof, probe_text
 from nunet_dms.node.proof_checks import judge
@@ -156,7 +156,7 @@ def test_no_checks_are_no_proof() -> None:
 
 
 def test_what_is_asked_is_what_the_profile_gives_to_jobs() -> None:
-    arguments = create_arguments(replace(SPEC, ram_mb=512, disk_mb=3), ())
+    arguments = create_arguments(replace(SPEC, ram_mb=512, disk_mb=3), ImageDefaults())
     asked = asked_of(replace(SPEC, ram_mb=512, disk_mb=3))
     limits = {each.name: (each.soft, each.hard) for each in arguments["ulimits"]}
     assert arguments["mem_limit"] == arguments["memswap_limit"] == asked.memory_bytes

@@ -51,7 +51,7 @@ class HandPool(Pool):
         self.work: dict[str, Callable[[], object]] = {}
         self._ended: list[Outcome] = []
 
-    def submit(self, task: Task, work: Callable[[], object]) -> bool:
+    def submit(self, task: Task, work: Callable[[], object], _limit_s: float | None = None) -> bool:
         if task.what in self.work:
             return False
         self.work[task.what] = work

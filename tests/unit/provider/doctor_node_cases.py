@@ -249,7 +249,7 @@ NODE = (
         ERROR,
         worker(problem="cannot use the journal: it is damaged", row=None),
         "it is damaged",
-        "mv /home/ann/.state/journal.db",
+        "nunet worker set-aside",
         ExitCode.UNEXPECTED,
     ),
     Case(
