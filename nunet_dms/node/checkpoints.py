@@ -277,8 +277,9 @@ def _task(live: Live, what: str) -> Task:
 
 
 def _was_told_to_end(row: JobRow) -> bool:
-    """Whether we ended the job, by SIGTERM and a grace, for the reason that its report gives."""
-    return bool(row.stop_reason) and row.reason == row.stop_reason
+    """Whether SIGTERM and a grace ended the job: our own, or those of the deadline inside it."""
+    by_us = bool(row.stop_reason) and row.reason == row.stop_reason
+    return by_us or row.reason == Reason.TIME_LIMIT.value
 
 
 def _last_trigger(row: JobRow) -> Trigger:

@@ -323,6 +323,7 @@ def test_a_disk_that_takes_no_copy_is_told_and_does_not_end_the_job(
     ("reason", "stop_reason", "trigger"),
     [
         ("time_limit", "time_limit", "time_limit"),
+        ("time_limit", "", "time_limit"),
         ("cancelled", "cancelled", "stop"),
         ("node_fault", "node_fault", "stop"),
         ("disk_limit", "disk_limit", "stop"),
