@@ -138,8 +138,8 @@ class Checkpoints:
             saving.known = Known()
             if what == "store" and saving.row is not None:
                 saving.row = replace(saving.row, stored=True)  # it waits for nothing any more
-            self._complain(live, saving, str(error))
             self._plan_next(live, saving)
+            self._complain(live, saving, str(error))
 
     def forget(self, live: Live) -> None:
         """Note that a job is over."""
@@ -195,10 +195,10 @@ class Checkpoints:
                 return
             number, taken_ms = manifest.number, manifest.taken_ms
             sealed = strict.encode(seal_checkpoint(manifest, self._deps.identity.key))
+            self._plan_next(live, saving)  # first: a journal without room is tried at the next one
             self._deps.journal.checkpointed(live.row.job_id, number, taken_ms, sealed)
             saving.row = CheckpointRow(number, taken_ms, sealed, stored=False)
             saving.known = replace(saving.known, hashes=value.hashes)
-            self._plan_next(live, saving)
 
     def _manifest(
         self, live: Live, saving: _Saving, found: Snapshot, here: Platform
@@ -217,8 +217,8 @@ class Checkpoints:
         )
 
     def _not_taken(self, live: Live, saving: _Saving, why: str) -> None:
-        self._complain(live, saving, why)
         self._plan_next(live, saving)
+        self._complain(live, saving, why)
 
     def _store(self, live: Live, row: CheckpointRow) -> None:
         oracle, job_id, folder = self._deps.oracle, live.row.job_id, live.folder
@@ -227,10 +227,10 @@ class Checkpoints:
     def _stored(self, live: Live, value: object) -> None:
         saving = self._saving[live.row.job_id]
         number, hashes = value if isinstance(value, tuple) else (0, frozenset())
-        self._deps.journal.checkpoint_stored(live.row.job_id, number)
         if saving.row is not None and saving.row.number == number:
             saving.row = replace(saving.row, stored=True)
         saving.known, saving.complaint = replace(saving.known, stored=hashes), ""
+        self._deps.journal.checkpoint_stored(live.row.job_id, number)
         log.info("checkpoint_stored job=%s number=%d", live.row.job_id, number)
 
     def _plan_next(self, live: Live, saving: _Saving) -> None:

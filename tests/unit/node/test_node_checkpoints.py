@@ -23,6 +23,7 @@ from nunet_dms.node.engine.deadline import DEADLINE_PATH
 from nunet_dms.node.engine.profile import ImageDefaults, create_arguments
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_trouble import JournalFullError
 from nunet_dms.node.live import Live
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.prepare import container_spec
@@ -301,6 +302,26 @@ def test_a_folder_that_cannot_be_saved_is_told_once_and_looked_at_again(stand: S
     (stand.live.folder.checkpoint / "sparse").unlink()
     stand.write("state", "1")
     stand.turn(INTERVAL_S)
+    assert stand.numbers == [1]
+
+
+def test_a_journal_without_room_is_tried_at_the_next_interval_and_not_at_every_turn(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def full(*given: object) -> None:
+        tries.append(given)
+        raise JournalFullError("no room")
+
+    monkeypatch.setattr(stand.journal, "checkpointed", full)
+    stand.write("state", "1")
+    with pytest.raises(JournalFullError):
+        stand.turn(INTERVAL_S)
+    stand.turn(INTERVAL_S / 2)
+    assert len(tries) == 1
+    monkeypatch.undo()
+    stand.turn(INTERVAL_S / 2)
     assert stand.numbers == [1]
 
 
