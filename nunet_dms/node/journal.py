@@ -204,6 +204,11 @@ class Journal(JournalReader):
         with self._transaction():
             self._write("checkpoint_stored", job_id=job_id, number=number)
 
+    def empty_checkpoint(self, job_id: str) -> None:
+        """Let go of a checkpoint's list of files, which may be a megabyte, when its job is over."""
+        with self._transaction():
+            self._write("empty_checkpoint", job_id=job_id)
+
     def pin_oracle(self, url: str, info: bytes) -> None:
         """Store the Oracle's own words; another Oracle only while no job of the former is open.
 

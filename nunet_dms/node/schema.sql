@@ -113,7 +113,7 @@ CREATE TABLE checkpoint (                -- what a job saved, the newest of each
     job_id   TEXT PRIMARY KEY REFERENCES job (job_id),
     number   INTEGER NOT NULL,           -- from 1
     taken_ms INTEGER NOT NULL,
-    manifest BLOB NOT NULL,              -- protocol.checkpoint.CheckpointManifest, sealed
+    manifest BLOB NOT NULL,              -- sealed CheckpointManifest; empty once the job is over
     stored   INTEGER NOT NULL CHECK (stored IN (0, 1))   -- the Oracle has all of it
 ) STRICT;
 CREATE TABLE image (                     -- images that we pulled: no other is ever removed
@@ -191,6 +191,9 @@ ON CONFLICT (job_id) DO UPDATE SET number = excluded.number, taken_ms = excluded
 
 -- name: checkpoint_stored
 UPDATE checkpoint SET stored = 1 WHERE job_id = :job_id AND number = :number;
+
+-- name: empty_checkpoint
+UPDATE checkpoint SET manifest = x'' WHERE job_id = :job_id;
 
 -- name: checkpoint
 SELECT number, taken_ms, manifest, stored FROM checkpoint WHERE job_id = :job_id;

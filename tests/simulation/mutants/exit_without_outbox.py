@@ -1,4 +1,4 @@
-"""The exit is stored in one transaction, its report in another: a crash between loses the report."""
+"""Exit and report are stored in two transactions: a crash between the two loses the report."""
 
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.rows import JobEnd, JobRow

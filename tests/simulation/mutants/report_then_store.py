@@ -1,4 +1,4 @@
-"""The report is made and sent first, and stored once the Oracle has it: each try is another body."""
+"""The report is sent first and stored once the Oracle has it: each try is another body."""
 
 from dataclasses import replace
 from itertools import count

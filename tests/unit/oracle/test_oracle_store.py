@@ -87,18 +87,3 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(released: Path) -> None:
         columns = {row[1] for row in db.execute("PRAGMA table_info(jobs)")}
         assert db.execute("PRAGMA user_version").fetchone() == (0,)
     assert "window_ends_s" not in columns
-
-
-def test_a_database_of_the_second_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    path = tmp_path / "second.db"
-    Store.open(path).close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP INDEX jobs_with_files")
-        for column in ("log_dropped_bytes", "phase", "files_gone_s"):
-            db.execute(f"ALTER TABLE jobs DROP COLUMN {column}")
-        for table in ("checkpoints", "report_conflicts"):
-            db.execute(f"DROP TABLE {table}")
-        db.execute("PRAGMA user_version = 2")
-    Store.open(path).close()
-    Store.open(tmp_path / "new.db").close()
-    assert shape(path) == shape(tmp_path / "new.db")
