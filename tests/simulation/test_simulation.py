@@ -15,8 +15,8 @@ from tests.simulation.faults import NEMESES
 from tests.simulation.many import live_through_all
 
 ROOT = Path(__file__).parents[2]
-HISTORIES = int(os.environ.get("NUNET_HISTORIES", "20000"))
-"""More of them by hand: NUNET_HISTORIES=1000000 python -m pytest tests/simulation."""
+HISTORIES = int(os.environ.get("NUNET_SIMULATIONS", "20000"))
+"""More of them by hand: NUNET_SIMULATIONS=1000000 python -m pytest tests/simulation."""
 TOLD_TWICE = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
 
 

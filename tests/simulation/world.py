@@ -1,7 +1,7 @@
 """One history: a node, its worker, its engine and its Oracle, from a seed to the end.
 
 The worker is the production class with everything below it but the two stand-ins: `Life` builds it
-as `worker.compose` does. A crash drops it where it stands; the next life has the same journal.
+as `composition.compose` does. A crash drops it where it stands; the next life has the same journal.
 """
 
 from __future__ import annotations
