@@ -23,8 +23,8 @@ HOLDS_CAPACITY = frozenset({"admitted", "accepted", "created", "starting", "runn
 ROUNDING_MS = 5
 LIMIT_SLACK_S = 1.0
 """A job may be said to have reached its limit that much earlier than by our clock."""
-AFTER_LOSS_S = 40.0
-"""So long may a container run on, with all else well, once its worker heard of a lost lease."""
+AFTER_LOSS_S = 15.0
+"""So long, and two turns, a container may run on once its worker heard of a lost lease."""
 
 
 def check_running(world: World) -> None:
