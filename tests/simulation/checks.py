@@ -173,7 +173,7 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        if ran.truth.ran_s >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
+        if _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)
