@@ -118,11 +118,6 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
         f"state      {view.state.value}{reason}",
         f"price      {unit.show(view.price)}, paid in {view.payment_tx_id}",
     ]
-    if (saved := view.checkpoint) is not None:
-        lines.append(
-            f"checkpoint number {saved.number} of {clock_time(saved.taken_ms // 1000)}, "
-            f"{saved.size_bytes} bytes; to go on from it: nunet request resume {view.job_id[:12]}"
-        )
     if view.detail:
         lines.append(f"detail     {view.detail}")
     if view.exit_code is not None:
@@ -138,9 +133,22 @@ def view_lines(view: JobView, unit: Unit) -> tuple[str, ...]:
     if view.settlement_tx_id:
         word = "settled" if view.settled_ms else "settling"
         lines.append(f"{word.ljust(10)} in {view.settlement_tx_id}")
+    return (*lines, *_kept_lines(view))
+
+
+def _kept_lines(view: JobView) -> list[str]:
+    """Return what there is of a job's log, files and checkpoint."""
+    lines = []
+    if (saved := view.checkpoint) is not None:
+        lines.append(
+            f"checkpoint number {saved.number} of {clock_time(saved.taken_ms // 1000)}, "
+            f"{saved.size_bytes} bytes; to go on from it: nunet request resume {view.job_id[:12]}"
+        )
     if view.log_complete is False:
         lines.append(f"log        {log_words(view)}")
-    return tuple(lines)
+    if view.files_until_s is not None:
+        lines.append(f"kept       log and files, until {clock_time(view.files_until_s)}")
+    return lines
 
 
 def log_words(view: JobView) -> str:

@@ -20,7 +20,7 @@ from nunet_dms.node.journal_life import is_made
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import CheckpointRow, EventRow, JobRow, OutboxRow
-from nunet_dms.node.states import RESERVING, State
+from nunet_dms.node.states import OPEN, RESERVING, State
 
 FOLLOW_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
@@ -90,6 +90,11 @@ def logs(
     with JournalReader(where.journal) as journal:
         row = journal.job(job)
     path = where.jobs_dir / row.job_id / "log"
+    if row.state not in OPEN and not path.parent.exists():
+        raise UsageError(
+            f"cannot show the log of job {row.job_id}: there is none, or none any more",
+            hint="the logs of jobs that are over are kept for 30 days, 1 GiB of them in all",
+        )
     view = render.LogView()
     at = _print_from(path, 0, view)
     pause = threading.Event()  # never set

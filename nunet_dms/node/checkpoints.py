@@ -138,12 +138,14 @@ class Checkpoints:
             saving.known = Known()
             if what == "store" and saving.row is not None:
                 saving.row = replace(saving.row, stored=True)  # it waits for nothing any more
-            self._complain(live, saving, str(error))
             self._plan_next(live, saving)
+            self._complain(live, saving, str(error))
 
-    def forget(self, job_id: str) -> None:
+    def forget(self, live: Live) -> None:
         """Note that a job is over."""
-        self._saving.pop(job_id, None)
+        self._saving.pop(live.row.job_id, None)
+        if live.job.spec.checkpoint is not None:
+            self._deps.journal.empty_checkpoint(live.row.job_id)
 
     def _of(self, live: Live, checkpoint: Checkpoint) -> _Saving:
         """Return what is known; after a restart the interval goes on from the last one taken."""
@@ -193,10 +195,10 @@ class Checkpoints:
                 return
             number, taken_ms = manifest.number, manifest.taken_ms
             sealed = strict.encode(seal_checkpoint(manifest, self._deps.identity.key))
+            self._plan_next(live, saving)  # first: a journal without room is tried at the next one
             self._deps.journal.checkpointed(live.row.job_id, number, taken_ms, sealed)
             saving.row = CheckpointRow(number, taken_ms, sealed, stored=False)
             saving.known = replace(saving.known, hashes=value.hashes)
-            self._plan_next(live, saving)
 
     def _manifest(
         self, live: Live, saving: _Saving, found: Snapshot, here: Platform
@@ -215,8 +217,8 @@ class Checkpoints:
         )
 
     def _not_taken(self, live: Live, saving: _Saving, why: str) -> None:
-        self._complain(live, saving, why)
         self._plan_next(live, saving)
+        self._complain(live, saving, why)
 
     def _store(self, live: Live, row: CheckpointRow) -> None:
         oracle, job_id, folder = self._deps.oracle, live.row.job_id, live.folder
@@ -225,10 +227,10 @@ class Checkpoints:
     def _stored(self, live: Live, value: object) -> None:
         saving = self._saving[live.row.job_id]
         number, hashes = value if isinstance(value, tuple) else (0, frozenset())
-        self._deps.journal.checkpoint_stored(live.row.job_id, number)
         if saving.row is not None and saving.row.number == number:
             saving.row = replace(saving.row, stored=True)
         saving.known, saving.complaint = replace(saving.known, stored=hashes), ""
+        self._deps.journal.checkpoint_stored(live.row.job_id, number)
         log.info("checkpoint_stored job=%s number=%d", live.row.job_id, number)
 
     def _plan_next(self, live: Live, saving: _Saving) -> None:
@@ -275,8 +277,9 @@ def _task(live: Live, what: str) -> Task:
 
 
 def _was_told_to_end(row: JobRow) -> bool:
-    """Whether we ended the job, by SIGTERM and a grace, for the reason that its report gives."""
-    return bool(row.stop_reason) and row.reason == row.stop_reason
+    """Whether SIGTERM and a grace ended the job: our own, or those of the deadline inside it."""
+    by_us = bool(row.stop_reason) and row.reason == row.stop_reason
+    return by_us or row.reason == Reason.TIME_LIMIT.value
 
 
 def _last_trigger(row: JobRow) -> Trigger:

@@ -130,6 +130,17 @@ def _away(job: JobRow) -> str:
     return "; the engine had been away while it ran" if job.engine_gone_ms is not None else ""
 
 
+def may_lack_output(evidence: Evidence) -> bool:
+    """Say whether a job may have written more than its engine kept of it.
+
+    So it is where the container is gone, and where the engine was away when it ended: what was on
+    its way to the engine then is lost.
+    """
+    actions = {event.action for event in evidence.history.events}
+    is_unseen = "die" not in actions or "kill" in actions
+    return evidence.facts is None or (is_unseen and not evidence.history.is_whole)
+
+
 def ran_ms(job: JobRow, evidence: Evidence) -> int:
     """Return for how long a container ran, in milliseconds.
 
@@ -140,7 +151,8 @@ def ran_ms(job: JobRow, evidence: Evidence) -> int:
     if facts is None or facts.started_ms is None or facts.finished_ms is None:
         return 0
     by_wall_ms = max(facts.finished_ms - facts.started_ms, 0)
-    if job.started_mono_ms is None or job.boot_id != evidence.boot_id:
+    is_noted = job.started_ms is not None  # else the monotonic time is when it was asked to start
+    if not is_noted or job.started_mono_ms is None or job.boot_id != evidence.boot_id:
         return by_wall_ms
     most_ms = max(evidence.seen.mono_ms - job.started_mono_ms, 0)
     set_by_ms = evidence.seen.wall_ms - facts.started_ms - most_ms

@@ -215,7 +215,12 @@ class Found:
 
 
 def walk(top: Path) -> Iterator[Found]:
-    """Yield what lies below `top`, at most ENTRIES_MAX, through descriptors that follow no link."""
+    """Yield what lies below `top`, at most ENTRIES_MAX, through descriptors that follow no link.
+
+    Nothing where there is no such folder: a look at what a job uses may come after its end.
+    """
+    if not top.is_dir():
+        return
     count = 0
     for folder, folders, names, descriptor in os.fwalk(top, follow_symlinks=False):
         relative = os.path.relpath(folder, top)

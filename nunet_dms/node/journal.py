@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 NOTES_KEPT_MAX = 100
 """Changes of the machine; a card that comes and goes must not fill the disk."""
+TRIMMED_AT_ONCE = 500
+"""Rows of a kind: some milliseconds of a step."""
 
 
 class Journal(JournalReader):
@@ -202,6 +204,11 @@ class Journal(JournalReader):
         with self._transaction():
             self._write("checkpoint_stored", job_id=job_id, number=number)
 
+    def empty_checkpoint(self, job_id: str) -> None:
+        """Let go of a checkpoint's list of files, which may be a megabyte, when its job is over."""
+        with self._transaction():
+            self._write("empty_checkpoint", job_id=job_id)
+
     def pin_oracle(self, url: str, info: bytes) -> None:
         """Store the Oracle's own words; another Oracle only while no job of the former is open.
 
@@ -252,6 +259,25 @@ class Journal(JournalReader):
             self._write("clear_missed")
             for row in missed:
                 self._write("insert_missed", **{f.name: getattr(row, f.name) for f in fields(row)})
+
+    def note_machine(self, text: str) -> None:
+        """Add a line to what `nunet status` tells of the machine."""
+        with self._transaction():
+            self._write("insert_machine_note", text=text)
+            self._write("trim_machine_notes", count=NOTES_KEPT_MAX)
+
+    def trim(self, before_ms: int) -> int:
+        """Delete what nobody needs of jobs that ended before; return how many rows went.
+
+        Stories and reports of settled jobs (the receipt has the report), and used tickets. Kept for
+        ever: every job's own row, which is its owner's account and refuses its ticket a second
+        time, the offer in it, which verifies its receipt; the story of a lost job, which says why.
+        """
+        with self._transaction():
+            return sum(
+                self._write(f"trim_{what}", before_ms=before_ms, count=TRIMMED_AT_ONCE)
+                for what in ("stories", "reports", "tickets")
+            )
 
     def died_with(self, rows: tuple[JobRow, ...], story: str) -> None:
         """Store `deaths` and `death_state` of the jobs that a worker which died had in hand."""

@@ -17,12 +17,13 @@ from nunet_dms.config import Config, loads
 from nunet_dms.config_file import read_text
 from nunet_dms.errors import NunetError
 from nunet_dms.node.clock import Clock
+from nunet_dms.node.composition import compose
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.journal_trouble import JournalError, JournalUnusableError
 from nunet_dms.node.lock import WorkerLock
 from nunet_dms.node.pool import Pool
 from nunet_dms.node.settings import SettingsWatch
-from nunet_dms.node.worker import Worker, compose
+from nunet_dms.node.worker import Worker
 from nunet_dms.paths import Paths, resolve
 from nunet_dms.wholefile import failing_to
 

@@ -135,7 +135,7 @@ class Quarantine:
             failure=Failure(Reason.NODE_FAULT, why),
             facts=facts,
             ran_ms=ran_ms(live.row, known),
-            log=finished(live.folder.log),
+            log=replace(finished(live.folder.log), complete=not _has_run(facts)),
             results=nothing,
             results_complete=not _has_run(facts),
         )

@@ -10,6 +10,7 @@ import logging
 
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.housekeeping import job_folders
 from nunet_dms.node.states import HAS_CONTAINER
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ def recover(deps: Deps) -> None:
         if owned.job_id not in needed:
             log.warning("leftover_removed container=%s job=%s", owned.name, owned.job_id)
             deps.engine.remove(owned.name)
-    if deps.jobs_dir.is_dir():
-        for folder in deps.jobs_dir.iterdir():
-            if folder.name not in needed:
-                JobFolder(folder).clean()
+    for folder in job_folders(deps.jobs_dir):
+        if folder.name not in needed:
+            JobFolder(folder).clean()

@@ -151,7 +151,7 @@ class Runner:
             except JournalFullError as error:
                 full = error
             if live.cleaned and live.row.state in {State.SETTLED, State.LOST}:
-                self.checkpoints.forget(live.row.job_id)
+                self.checkpoints.forget(live)
                 del self._live[live.row.job_id]
         if full is not None:
             raise full

@@ -113,7 +113,7 @@ CREATE TABLE checkpoint (                -- what a job saved, the newest of each
     job_id   TEXT PRIMARY KEY REFERENCES job (job_id),
     number   INTEGER NOT NULL,           -- from 1
     taken_ms INTEGER NOT NULL,
-    manifest BLOB NOT NULL,              -- protocol.checkpoint.CheckpointManifest, sealed
+    manifest BLOB NOT NULL,              -- sealed CheckpointManifest; empty once the job is over
     stored   INTEGER NOT NULL CHECK (stored IN (0, 1))   -- the Oracle has all of it
 ) STRICT;
 CREATE TABLE image (                     -- images that we pulled: no other is ever removed
@@ -191,6 +191,9 @@ ON CONFLICT (job_id) DO UPDATE SET number = excluded.number, taken_ms = excluded
 
 -- name: checkpoint_stored
 UPDATE checkpoint SET stored = 1 WHERE job_id = :job_id AND number = :number;
+
+-- name: empty_checkpoint
+UPDATE checkpoint SET manifest = x'' WHERE job_id = :job_id;
 
 -- name: checkpoint
 SELECT number, taken_ms, manifest, stored FROM checkpoint WHERE job_id = :job_id;
@@ -297,6 +300,24 @@ INSERT INTO machine_note (at_ms, text) VALUES (:now_ms, :text);
 -- name: trim_machine_notes
 DELETE FROM machine_note
 WHERE seq <= (SELECT COALESCE(MAX(seq), 0) FROM machine_note) - :count;
+
+-- name: trim_stories
+DELETE FROM event WHERE seq IN (    -- CROSS JOIN: what is trimmed is small, jobs stay for ever
+    SELECT event.seq FROM event CROSS JOIN job ON job.job_id = event.job_id
+    WHERE event.at_ms < :before_ms AND job.state = 'settled' AND job.changed_ms < :before_ms
+    LIMIT :count);
+
+-- name: trim_reports
+DELETE FROM outbox WHERE key IN (
+    SELECT outbox.key FROM outbox CROSS JOIN job ON job.job_id = outbox.job_id
+    WHERE outbox.acked = 1 AND job.state = 'settled' AND job.changed_ms < :before_ms LIMIT :count);
+
+-- name: trim_tickets
+DELETE FROM seen_ticket WHERE ticket_id IN (
+    SELECT seen_ticket.ticket_id FROM seen_ticket
+    CROSS JOIN job ON job.ticket_id = seen_ticket.ticket_id
+    WHERE seen_ticket.seen_ms < :before_ms AND job.state IN ('settled', 'lost')
+      AND job.changed_ms < :before_ms LIMIT :count);
 
 -- name: missed
 SELECT reason, count, would_pay FROM missed ORDER BY would_pay DESC, reason;

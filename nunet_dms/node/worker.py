@@ -1,4 +1,4 @@
-"""The worker: takes offers, runs jobs, reports, is paid. `compose` builds every object.
+"""The worker: takes offers, runs jobs, reports, is paid. `composition` builds its every object.
 
 `step` never blocks: it reads what came of the pool's tasks, decides, and hands out new tasks.
 The same class runs in production, in tests with a clock of their own, and in crash sweeps.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,27 +18,19 @@ from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
 from nunet_dms.machine.fingerprint import Fingerprint, on_the_wire
 from nunet_dms.node.availability import Hold, Surroundings
-from nunet_dms.node.backoff import Backoff
-from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.engine.profile import job_user
-from nunet_dms.node.engine.types import Engine
-from nunet_dms.node.identity import read_identity
+from nunet_dms.node.housekeeping import Housekeeping
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.introduction import Introduction
-from nunet_dms.node.journal import Journal
 from nunet_dms.node.limits import limit_of
-from nunet_dms.node.lookout import Lookout, make_lookout
-from nunet_dms.node.oracle_client import OracleClient
-from nunet_dms.node.oracle_pin import check_oracle, trusted_key
+from nunet_dms.node.lookout import Lookout
+from nunet_dms.node.oracle_pin import check_oracle
 from nunet_dms.node.poison import Breaker
-from nunet_dms.node.pool import Outcome, Pool, Task
+from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.recovery import recover
 from nunet_dms.node.rows import NOT_YET, OK, HoldCode, MissedRow, WorkerRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.unsettled import UnsettledShares
-from nunet_dms.oracle_http import NodeProof, OracleHttp
-from nunet_dms.paths import Paths
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, MissedWork
 from nunet_dms.protocol.platform import platform_of
@@ -93,6 +84,7 @@ class Worker:
         self._shown: WorkerRow | None = None
         self._missed: tuple[MissedWork, ...] | None = None
         self._unsettled = UnsettledShares(deps.journal)
+        self._housekeeping = Housekeeping(deps)
         self._recovered = False
         self.config_problem = ""
         """Why the settings file as it is now cannot be used; empty while it can."""
@@ -105,6 +97,7 @@ class Worker:
             "recover": self._engine_seen,
             "fingerprint": self._fingerprinted,
             "sample": self._sampled,
+            "housekeeping": self._housekeeping.take,
         }
 
     @property
@@ -131,6 +124,8 @@ class Worker:
             self._inbox.advance()
             survives(self._runner.advance)
             survives(partial(self._breaker.look, self._runner.rows(), now_s))
+            if work := self._housekeeping.next_work():
+                self._task("housekeeping", work)
         survives(partial(self._show, self._recovered and self._health.oracle != NOT_YET))
 
     def drain(self, hurried: Callable[[], bool] = lambda: False) -> None:
@@ -202,11 +197,13 @@ class Worker:
         known = isinstance(error, NunetError)
         level = logging.WARNING if known else logging.ERROR
         log.log(level, "%s_failed: %s", what, error, exc_info=None if known else error)
+        if what == "housekeeping":
+            self._housekeeping.failed()
         if isinstance(error, EngineUnreachableError) or what in {"engine", "recover"}:
             self._health.engine = str(error)
         elif what in {"fingerprint", "sample"}:
             self._health.look = f"cannot look at this machine: {error}"
-        else:
+        elif what != "housekeeping":
             self._oracle_failed(what, error)
 
     def _oracle_failed(self, what: str, error: Exception) -> None:
@@ -347,50 +344,3 @@ class Worker:
             self._health.look,
         )
         return "; ".join(filter(None, wrong)) or self._health.warning
-
-
-def compose(
-    paths: Paths, config: Config, engine: Engine, clock: Clock, *, starts_again: bool = False
-) -> tuple[Worker, Pool]:
-    """Build every object of a worker and hand each on: the whole program in one function.
-
-    `starts_again`: the life before ended itself because the journal's disk failed.
-    """
-    identity = read_identity(paths, config.wallet.address)
-    boot_id = _boot_id()
-    journal = Journal(paths.journal, clock.now_ms, boot_id)
-    journal.storage.keep_ballast()
-    journal.died = journal.died and not starts_again
-    try:
-        http = OracleHttp(
-            config.oracle.url,
-            NodeProof(identity.key, identity.node_id),
-            ticket_key=trusted_key(config.oracle, journal),
-            clock=clock.wall_s,
-        )
-    except NunetError:
-        journal.close()  # settings that cannot be used are no sudden end
-        raise
-    pool = Pool(clock.monotonic_s)
-    deps = Deps(
-        journal=journal,
-        engine=engine,
-        oracle=OracleClient(http, identity.node_id),
-        pool=pool,
-        identity=identity,
-        clock=clock,
-        backoff=Backoff(random.Random()),  # noqa: S311 - jitter, not a secret
-        jobs_dir=paths.jobs_dir,
-        core_mhz=config.capacity.core_mhz,
-        user=job_user(),
-        boot_id=boot_id,
-    )
-    runner = Runner(deps)
-    lookout = make_lookout(paths, config, journal, clock)
-    inbox = InboxHandler(deps, runner, lookout.capacity, paths.receipts_dir)
-    inbox.resume()
-    return Worker(deps, runner, inbox, lookout, config, paths.cancel_dir), pool
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

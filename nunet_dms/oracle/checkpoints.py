@@ -7,7 +7,7 @@ import logging
 from sqlalchemy import Connection, insert, select, update
 
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import files, jobs
+from nunet_dms.oracle import files, jobs, retention
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.files import GRANT_LIFE_S
 from nunet_dms.oracle.jobs import JobRow, Paper
@@ -66,9 +66,9 @@ def take(oracle: Oracle, node_id: str, job_id: str, sealed: Sealed) -> MissingBl
 
 
 def last_of(oracle: Oracle, requester: str, job_id: str) -> Sealed:
-    """Return a job's last whole checkpoint; raises RefusedError `no_checkpoint`."""
+    """Return a job's last whole checkpoint; raises RefusedError `no_checkpoint`, `files_gone`."""
     with oracle.store.reading() as db:
-        jobs.of_requester(db, job_id, requester)
+        retention.check_kept(oracle, jobs.of_requester(db, job_id, requester))
         body = jobs.paper(db, job_id, Paper.CHECKPOINT)
     if body is None:
         raise RefusedError(
@@ -97,8 +97,8 @@ def views(db: Connection, requester: str, job_id: str | None = None) -> dict[str
 def lend(oracle: Oracle, db: Connection, requester: str, spec: JobSpec) -> None:
     """Let a job that goes on from a checkpoint have that, and the inputs of the job before.
 
-    Nothing of it has to be uploaded. Raises RefusedError `unknown_job`, `not_ended`, or
-    `unknown_checkpoint` for one that is not exactly the last whole one of that job.
+    Nothing of it has to be uploaded. Raises RefusedError `unknown_job`, `not_ended`, `files_gone`,
+    or `unknown_checkpoint` for one that is not exactly the last whole one of that job.
     """
     resume = resume_of(spec)
     if resume is None:
@@ -110,6 +110,7 @@ def lend(oracle: Oracle, db: Connection, requester: str, spec: JobSpec) -> None:
             f"cannot resume job {job.job_id}: it is {job.state.value}; cancel it, or let it end",
             where="$.spec.checkpoint.resume.job_id",
         )
+    retention.check_kept(oracle, job)
     body = jobs.paper(db, job.job_id, Paper.CHECKPOINT)
     if body is None or not _is_of(resume, job, strict.decode(Sealed, body)):
         raise RefusedError(

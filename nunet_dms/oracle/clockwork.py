@@ -16,6 +16,7 @@ from nunet_dms.oracle import (
     offering,
     quotes,
     reporting,
+    retention,
     settling,
 )
 from nunet_dms.oracle.chain_watch import ChainWatch
@@ -79,6 +80,7 @@ class Clockwork:
             for _ in range(SWEEPS_AT_ONCE):
                 if not files.sweep(oracle, now_s):
                     break
+            retention.sweep(oracle, now_s)
             with oracle.store.writing() as db:
                 quotes.remove_old(db, now_s - QUOTE_KEPT_S)
                 missed.remove_old(db, now_s)

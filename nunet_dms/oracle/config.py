@@ -33,6 +33,9 @@ DEFAULT_DISPUTE_WINDOW_S = 3600
 """Where tokens have a value; none on the development ledger."""
 DISPUTE_WINDOW_RANGE_S = (0, 7 * 86_400)
 LOG_MAX_RANGE_BYTES = (1024, 16 * 1024**3)
+DEFAULT_FILES_KEPT_DAYS = 30
+FILES_KEPT_RANGE_DAYS = (1, 3650)
+"""A day at least: results are fetched by people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,8 @@ class OracleConfig:
     """Seconds between a job's time limit and the slot from which its requester refunds alone."""
     log_max_bytes: int = DEFAULT_LOG_MAX_BYTES
     """Of one job's log."""
+    files_kept_days: int = DEFAULT_FILES_KEPT_DAYS
+    """Days after a job's end, then log, inputs, results and checkpoint go; signed things stay."""
     dispute_window_s: int = NETWORK_S
     """Seconds in which a verdict may be objected to; -1: what is usual on the network."""
     chain: ChainConfig = field(default_factory=ChainConfig)
@@ -210,6 +215,9 @@ _KEYS: Mapping[str, Mapping[str, _Key]] = {
             "seconds after a job's time limit, then its requester may refund",
         ),
         "log_max_bytes": _Key(DEFAULT_LOG_MAX_BYTES, "of one job's log"),
+        "files_kept_days": _Key(
+            DEFAULT_FILES_KEPT_DAYS, "days after a job's end, then its log, inputs and results go"
+        ),
         "dispute_window_s": _Key(
             NETWORK_S, "seconds to object to a verdict; -1: an hour, and none on devnet"
         ),
@@ -261,6 +269,7 @@ def _check(config: OracleConfig) -> None:
         ("[ledger] block_interval_s", config.block_interval_s, BLOCK_INTERVAL_RANGE_S),
         ("[jobs] deadline_margin_s", config.deadline_margin_s, DEADLINE_MARGIN_RANGE_S),
         ("[jobs] log_max_bytes", config.log_max_bytes, LOG_MAX_RANGE_BYTES),
+        ("[jobs] files_kept_days", config.files_kept_days, FILES_KEPT_RANGE_DAYS),
         ("[jobs] dispute_window_s", config.window_s, DISPUTE_WINDOW_RANGE_S),
     ):
         if not low <= value <= high:
@@ -278,6 +287,7 @@ def _document(config: OracleConfig) -> str:
         "block_interval_s": config.block_interval_s,
         "deadline_margin_s": config.deadline_margin_s,
         "log_max_bytes": config.log_max_bytes,
+        "files_kept_days": config.files_kept_days,
         "dispute_window_s": config.dispute_window_s,
         **asdict(config.chain),
         **asdict(config.token),

@@ -199,14 +199,38 @@ def sweep(oracle: Oracle, now_s: float) -> int:
         ).all()
         for subject, sha256 in expired:
             db.execute(delete(grants).where(grants.c.subject == subject, grants.c.sha256 == sha256))
-            needed = (
-                select(grants.c.sha256).where(grants.c.sha256 == sha256),
-                select(job_blobs.c.sha256).where(job_blobs.c.sha256 == sha256),
-            )
-            if all(db.execute(query.limit(1)).first() is None for query in needed):
-                oracle.blobs.remove(sha256)
-                removed += 1
+            removed += _remove_unneeded(db, oracle.blobs, sha256)
     return removed
+
+
+def release(oracle: Oracle, job_id: str) -> int:
+    """Untie some contents from a job, and remove those that nobody else needs; return how many.
+
+    As many as are looked at in one sweep: call again until the answer is 0.
+    """
+    with oracle.store.writing() as db:
+        tied = db.execute(
+            select(job_blobs.c.sha256, job_blobs.c.role)
+            .where(job_blobs.c.job_id == job_id)
+            .limit(SWEPT_AT_ONCE)
+        ).all()
+        for sha256, role in tied:
+            here = (job_blobs.c.job_id == job_id, job_blobs.c.sha256 == sha256)
+            db.execute(delete(job_blobs).where(*here, job_blobs.c.role == role))
+            _remove_unneeded(db, oracle.blobs, sha256)
+    return len(tied)
+
+
+def _remove_unneeded(db: Connection, blobs: BlobStore, sha256: str) -> bool:
+    """Remove a content that no job and no grant needs; say whether it was."""
+    needed = (
+        select(grants.c.sha256).where(grants.c.sha256 == sha256),
+        select(job_blobs.c.sha256).where(job_blobs.c.sha256 == sha256),
+    )
+    if any(db.execute(query.limit(1)).first() is not None for query in needed):
+        return False
+    blobs.remove(sha256)
+    return True
 
 
 def _contents(manifest: Manifest) -> Iterator[FileEntry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import Enum
 
-from sqlalchemy import Connection, Row, Select, delete, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, func, insert, or_, select, tuple_, update
 
 from nunet_dms.errors import InvalidTransitionError, RefusedError
 from nunet_dms.oracle.auth import Caller
@@ -95,6 +95,8 @@ class JobRow:
     """How near its deadline the job was last said to be; see `alerts`."""
     phase: str | None = None
     """The node's last word on what it is at, a `protocol.phase.Phase` in canonical JSON."""
+    files_gone_s: int | None = None
+    """When its log and files were removed; None while they are kept."""
 
 
 def add(db: Connection, job: JobRow) -> None:
@@ -159,6 +161,24 @@ def to_look_at(db: Connection, now_s: float, limit: int) -> tuple[JobRow, ...]:
     """Return jobs whose payment or settlement is to be looked for on the chain again."""
     wanted = select(jobs).where(jobs.c.look_at_s <= now_s)
     return _list(db, wanted.order_by(jobs.c.look_at_s).limit(limit))
+
+
+def with_old_files(
+    db: Connection, states: Iterable[JobState], ended_before_ms: int, limit: int
+) -> tuple[JobRow, ...]:
+    """Return jobs in these states that ended before, and whose log and files are still kept."""
+    ended_ms = func.coalesce(jobs.c.settled_ms, jobs.c.finished_ms, jobs.c.submitted_ms)
+    return _list(
+        db,
+        select(jobs)
+        .where(
+            jobs.c.files_gone_s.is_(None),
+            jobs.c.state.in_([state.value for state in states]),
+            jobs.c.submitted_ms < ended_before_ms,  # no job ends before it begins: for the index
+            ended_ms < ended_before_ms,
+        )
+        .limit(limit),
+    )
 
 
 def look_no_more(db: Connection, job: JobRow) -> None:

@@ -41,6 +41,7 @@ STATUS_OF_CODE: dict[str, int] = {
     "too_slow": 408,
     "already_ended": 409,
     "already_used": 409,
+    "files_gone": 410,
     "inputs_missing": 409,
     "jobs_open": 409,
     "log_offset": 409,

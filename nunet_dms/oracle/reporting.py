@@ -7,7 +7,7 @@ import logging
 from sqlalchemy import Connection
 
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import conflicts, files, jobs, logs, nodes, offering, watching
+from nunet_dms.oracle import conflicts, files, jobs, logs, nodes, offering, retention, watching
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.files import GRANT_LIFE_S
 from nunet_dms.oracle.jobs import JobRow, Paper
@@ -154,13 +154,14 @@ def cancel(oracle: Oracle, requester: str, job_id: str) -> JobRow:
 
 
 def results_of(oracle: Oracle, requester: str, job_id: str) -> Manifest:
-    """Return a reported job's results; raises RefusedError `not_reported` before that."""
+    """Return a reported job's results; raises RefusedError `not_reported` or `files_gone`."""
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
         if job.report_hash is None:
             raise RefusedError(
                 "not_reported", f"cannot give results: job {job_id} is {job.state.value}"
             )
+        retention.check_kept(oracle, job)
         return _announced(db, job_id)
 
 

@@ -38,6 +38,8 @@ STEPS: dict[int, tuple[str, ...]] = {
     3: (
         "ALTER TABLE jobs ADD COLUMN log_dropped_bytes BIGINT DEFAULT 0 NOT NULL",
         "ALTER TABLE jobs ADD COLUMN phase TEXT",
+        "ALTER TABLE jobs ADD COLUMN files_gone_s BIGINT",
+        "CREATE INDEX jobs_with_files ON jobs (files_gone_s, state, submitted_ms)",
     ),
 }
 """What takes a file to each version; new tables are made besides."""

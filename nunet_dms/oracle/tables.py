@@ -111,6 +111,7 @@ jobs = Table(
     _number("look_at_s", null=True),
     Column("alert_level", BigInteger, nullable=False, server_default="0"),
     Column("phase", Text),
+    _number("files_gone_s", null=True),
     UniqueConstraint("quote_id", name="one_job_a_quote"),
     UniqueConstraint("payment_tx_id", "payment_index", name="one_job_a_payment"),
     Index("jobs_of_node", "node_id", "state", "receipt_acked"),
@@ -118,6 +119,7 @@ jobs = Table(
     Index("jobs_in_state", "state", "submitted_ms", "job_id"),
     Index("jobs_to_look_at", "look_at_s"),
     Index("jobs_by_deadline", "deadline_slot"),
+    Index("jobs_with_files", "files_gone_s", "state", "submitted_ms"),
 )
 
 papers = Table(
@@ -196,7 +198,7 @@ job_blobs = Table(
     _text("role", key=True),
     Index("jobs_of_blob", "sha256"),
 )
-"""Which contents a job's inputs, results and last checkpoint name; kept as long as these."""
+"""Which contents a job's inputs, results and last checkpoint name; how long: see `retention`."""
 
 checkpoints = Table(
     "checkpoints",

@@ -8,7 +8,7 @@ from nunet_dms.cardano.address import parse_address
 from nunet_dms.cardano.chain.devnet import NO_VALUE_NOTICE
 from nunet_dms.cardano.network import DEVNET
 from nunet_dms.errors import RefusedError
-from nunet_dms.oracle import checkpoints, disputing, jobs, logs
+from nunet_dms.oracle import checkpoints, disputing, jobs, logs, retention
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.disputing import Disputed
 from nunet_dms.oracle.jobs import JobRow
@@ -45,7 +45,9 @@ def info(oracle: Oracle) -> OracleInfo:
     )
 
 
-def view(job: JobRow, disputed: Disputed, checkpoint: CheckpointView | None) -> JobView:
+def view(
+    oracle: Oracle, job: JobRow, disputed: Disputed, checkpoint: CheckpointView | None
+) -> JobView:
     """Return what a requester may know of a job."""
     return JobView(
         job_id=job.job_id,
@@ -74,6 +76,7 @@ def view(job: JobRow, disputed: Disputed, checkpoint: CheckpointView | None) -> 
         payment_missing=job.payment_missing_s is not None,
         phase=_phase(job),
         checkpoint=checkpoint,
+        files_until_s=retention.files_until_s(oracle, job),
     )
 
 
@@ -88,7 +91,8 @@ def job_view(oracle: Oracle, requester: str, job_id: str) -> JobView:
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
         saved = checkpoints.views(db, requester, job_id)
-        return view(job, disputing.disputed(db, requester, job_id), saved.get(job_id))
+        disputed = disputing.disputed(db, requester, job_id)
+        return view(oracle, job, disputed, saved.get(job_id))
 
 
 def job_list(oracle: Oracle, requester: str) -> JobList:
@@ -96,15 +100,19 @@ def job_list(oracle: Oracle, requester: str) -> JobList:
     with oracle.store.reading() as db:
         rows = jobs.requester_jobs(db, requester, JOBS_MAX)
         disputed, saved = disputing.disputed(db, requester), checkpoints.views(db, requester)
-    return JobList(jobs=tuple([view(row, disputed, saved.get(row.job_id)) for row in rows]))
+    return JobList(jobs=tuple([view(oracle, row, disputed, saved.get(row.job_id)) for row in rows]))
 
 
 def log_part(
     oracle: Oracle, requester: str, job_id: str, offset: int
 ) -> tuple[JobRow, bytes, bool]:
-    """Return the job, its log from `offset` on (a chunk at most), and whether the log has ended."""
+    """Return the job, its log from `offset` on (a chunk at most), and whether the log has ended.
+
+    Raises RefusedError `files_gone` once the log is not kept any more.
+    """
     with oracle.store.reading() as db:
         job = jobs.of_requester(db, job_id, requester)
+        retention.check_kept(oracle, job)
         part = logs.read(db, job_id, offset, LOG_CHUNK_MAX_BYTES)
     return job, part, job.state not in LOG_OPEN
 

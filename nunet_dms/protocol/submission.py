@@ -109,6 +109,8 @@ class JobView:
     phase: Phase | None = None
     """What the node last said it is at, while it is the node's; None before it said anything."""
     checkpoint: CheckpointView | None = None
+    files_until_s: UnixSeconds | None = None
+    """Until when the Oracle keeps, or kept, its log and files; None while it has not ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import docker
@@ -16,6 +17,7 @@ import requests.exceptions
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docker_problem
+from nunet_dms.node.engine import docker_stock
 from nunet_dms.node.engine.docker_logs import ContainerLog, read_records
 from nunet_dms.node.engine.history import read_history
 from nunet_dms.node.engine.profile import (
@@ -31,9 +33,11 @@ from nunet_dms.node.engine.types import (
     Facts,
     Failure,
     History,
+    Labelled,
     LogRecord,
     Owned,
     PullProgress,
+    StoredImage,
     Usage,
 )
 from nunet_dms.protocol.report import Reason
@@ -135,6 +139,8 @@ class DockerEngine:
                 return Failure(Reason.IMAGE_UNAVAILABLE, "its image is not here any more")
             arguments = create_arguments(self._with_our_init(spec), image)
             return str(self._docker.containers.create(**arguments).id)
+        except docker.errors.ImageNotFound:  # removed just now: as above
+            return Failure(Reason.IMAGE_UNAVAILABLE, "its image is not here any more")
         except docker.errors.APIError as error:
             if error.status_code == 409 and (facts := self.facts(spec.name)) is not None:
                 return facts.container_id
@@ -275,6 +281,31 @@ class DockerEngine:
             )
             for each in found
         )
+
+    @_engine_call
+    def labelled(self, node_id: str) -> tuple[Labelled, ...]:
+        """List volumes and networks by label."""
+        return docker_stock.labelled(self._docker, node_id)
+
+    @_engine_call
+    def remove_labelled(self, thing: Labelled) -> bool:
+        """Remove what nothing uses."""
+        return docker_stock.remove_labelled(self._docker, thing)
+
+    @_engine_call
+    def images(self) -> tuple[StoredImage, ...]:
+        """List every image, whoever's."""
+        return docker_stock.images(self._docker)
+
+    @_engine_call
+    def remove_image(self, image_id: str) -> bool:
+        """Remove an image that nothing uses and nobody tagged."""
+        return docker_stock.remove_image(self._docker, image_id)
+
+    @_engine_call
+    def data_root(self) -> Path:
+        """Return the daemon's folder."""
+        return docker_stock.data_root(self._docker)
 
 
 def _say(error: docker.errors.APIError) -> str:

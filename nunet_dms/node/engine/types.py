@@ -135,6 +135,18 @@ class StoredImage:
     size_bytes: int
     in_use: bool
     """Whether any container, whoever's, is made of it."""
+    references: tuple[str, ...] = ()
+    """By which it is known here: `name:tag` and `name@sha256:...`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A volume or a network that carries our labels."""
+
+    kind: str
+    """`volume` or `network`."""
+    name: str
+    job_id: str
 
 
 class Engine(Protocol):
@@ -191,3 +203,18 @@ class Engine(Protocol):
 
     def owned(self, node_id: str) -> tuple[Owned, ...]:
         """Return every container that carries this node's label, running or not."""
+
+    def labelled(self, node_id: str) -> tuple[Labelled, ...]:
+        """Return every volume and network that carries this node's label."""
+
+    def remove_labelled(self, thing: Labelled) -> bool:
+        """Remove a volume or network; False if something uses it, or it is gone."""
+
+    def images(self) -> tuple[StoredImage, ...]:
+        """Return every image on this machine, whoever's."""
+
+    def remove_image(self, image_id: str) -> bool:
+        """Remove an image that has one reference, by digest; False if it is in use or gone."""
+
+    def data_root(self) -> Path:
+        """Return where the engine keeps its images, as the engine's own machine names it."""

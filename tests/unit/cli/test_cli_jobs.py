@@ -10,6 +10,7 @@ import pytest
 from cli_world import JOB, OTHER_JOB, Said, admit
 
 from nunet_dms.cli import jobs
+from nunet_dms.node.housekeeping import LOG_KEPT_S, LOGS_KEPT_BYTES
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.rows import JobEnd
 from nunet_dms.node.states import State
@@ -104,6 +105,16 @@ def test_a_prefix_must_name_one_job(
     said = nunet("jobs", verb, prefix)
     assert (said.code, said.out) == (2, "")
     assert why in said.err
+
+
+def test_a_log_that_is_not_kept_any_more_is_said_to_be(nunet: Nunet, journal: Journal) -> None:
+    admit(journal)
+    assert nunet("jobs", "logs", "abab") == Said(0, "", "")  # it has not begun
+    journal.move(journal.job(JOB), State.LOST, "somebody else took it")
+    said = nunet("jobs", "logs", "abab")
+    assert (said.code, said.out) == (2, "")
+    assert "there is none, or none any more" in said.err
+    assert f"{LOG_KEPT_S // 86_400} days, {LOGS_KEPT_BYTES // 1024**3} GiB" in said.err
 
 
 def test_logs_are_byte_for_byte_in_a_pipe(nunet: Nunet, journal: Journal, onboarded: Paths) -> None:

@@ -23,6 +23,7 @@ from nunet_dms.node.engine.deadline import DEADLINE_PATH
 from nunet_dms.node.engine.profile import ImageDefaults, create_arguments
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal_trouble import JournalFullError
 from nunet_dms.node.live import Live
 from nunet_dms.node.pool import Outcome, Pool, Task
 from nunet_dms.node.prepare import container_spec
@@ -304,6 +305,26 @@ def test_a_folder_that_cannot_be_saved_is_told_once_and_looked_at_again(stand: S
     assert stand.numbers == [1]
 
 
+def test_a_journal_without_room_is_tried_at_the_next_interval_and_not_at_every_turn(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def full(*given: object) -> None:
+        tries.append(given)
+        raise JournalFullError("no room")
+
+    monkeypatch.setattr(stand.journal, "checkpointed", full)
+    stand.write("state", "1")
+    with pytest.raises(JournalFullError):
+        stand.turn(INTERVAL_S)
+    stand.turn(INTERVAL_S / 2)
+    assert len(tries) == 1
+    monkeypatch.undo()
+    stand.turn(INTERVAL_S / 2)
+    assert stand.numbers == [1]
+
+
 def test_a_disk_that_takes_no_copy_is_told_and_does_not_end_the_job(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +344,7 @@ def test_a_disk_that_takes_no_copy_is_told_and_does_not_end_the_job(
     ("reason", "stop_reason", "trigger"),
     [
         ("time_limit", "time_limit", "time_limit"),
+        ("time_limit", "", "time_limit"),
         ("cancelled", "cancelled", "stop"),
         ("node_fault", "node_fault", "stop"),
         ("disk_limit", "disk_limit", "stop"),
@@ -417,6 +439,16 @@ def test_the_last_one_is_not_taken_twice_by_a_worker_that_starts_again(stand: St
     stand.restart()
     assert stand.finish()
     assert stand.numbers == [1]
+
+
+def test_of_a_job_that_is_over_the_journal_keeps_no_list_of_files(stand: Stand) -> None:
+    stand.write("state", "1")
+    stand.turn(INTERVAL_S)
+    stand.restart()
+    stand.checkpoints.forget(stand.live)
+    row = stand.journal.checkpoint(stand.live.row.job_id)
+    assert row is not None
+    assert (row.number, row.stored, row.manifest) == (1, True, b"")
 
 
 def test_at_drain_a_job_is_saved_whatever_its_interval(stand: Stand) -> None:

@@ -17,6 +17,7 @@ from nunet_dms.node.ending import (
     classify,
     end_of,
     frozen_report,
+    may_lack_output,
     ran_ms,
 )
 from nunet_dms.node.engine.types import EngineEvent, Facts, Failure, History
@@ -181,7 +182,7 @@ def test_every_combination_has_a_reason_and_success_needs_all_of_its_facts(
 def test_setting_the_clock_makes_no_job_longer(
     admitted: JobRow, finished_ms: int, seen: Moment, mono_ms: int | None, run_ms: int
 ) -> None:
-    job = replace(admitted, boot_id=BOOT, started_mono_ms=mono_ms)
+    job = replace(admitted, boot_id=BOOT, started_ms=1000, started_mono_ms=mono_ms)
     facts = replace(ENDED, finished_ms=finished_ms)
     assert ran_ms(job, Evidence(facts, OWN, True, BOOT, seen)) == run_ms
 
@@ -208,6 +209,34 @@ def test_the_report_is_sealed_by_the_node_and_says_what_the_journal_keeps(
 def test_every_reason_has_a_consequence() -> None:
     assert set(PAY) == set(BLAME) == set(Reason)
     assert all(PAY[reason] is Pay.REFUND for reason in Reason if BLAME[reason] is Blame.NODE)
+
+
+def test_a_start_that_came_long_after_it_was_asked_for_is_no_clock_that_was_set(
+    admit: Callable[..., JobRow],
+) -> None:
+    """Asked at 1 s of the monotonic clock, started at 28 s, in a later life; seen at 31 s."""
+    job = replace(admit(), boot_id=BOOT, started_mono_ms=1000, started_ms=None)
+    facts = replace(ENDED, started_ms=28_000, finished_ms=30_000)
+    seen_at = Moment(wall_ms=31_000, mono_ms=31_000)
+    assert ran_ms(job, Evidence(facts, OWN, True, BOOT, seen_at)) == 2000
+
+
+@pytest.mark.parametrize(
+    ("facts", "history", "lacks"),
+    [
+        (ENDED, OWN, False),
+        (ENDED, seen("kill", "die", "stop"), False),
+        (ENDED, seen("die", is_whole=False), False),  # it outlived a restart of the engine
+        (ENDED, FORGOT, True),
+        (ENDED, RESTARTED, True),
+        (None, UNTOLD, True),
+    ],
+)
+def test_output_counts_as_whole_only_where_the_engine_was_there_to_take_it(
+    facts: Facts | None, history: History, lacks: bool
+) -> None:
+    evidence = Evidence(facts, history, True, BOOT, Moment(4000, 4000))
+    assert may_lack_output(evidence) is lacks
 
 
 @pytest.mark.parametrize(

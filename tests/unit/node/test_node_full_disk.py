@@ -80,6 +80,15 @@ class Engine:
     def owned(self, _node_id: str) -> tuple[()]:
         return ()
 
+    def labelled(self, _node_id: str) -> tuple[()]:
+        return ()
+
+    def images(self) -> tuple[()]:
+        return ()
+
+    def data_root(self) -> Path:
+        return Path("/")
+
     def keeps_running(self) -> bool:
         return True
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nunet_dms.config import AvailabilityConfig, CapacityConfig, Config, WalletConfig
-from nunet_dms.errors import OracleUnreachableError, RefusedError
+from nunet_dms.errors import EngineUnreachableError, OracleUnreachableError, RefusedError
 from nunet_dms.machine.fingerprint import Fingerprint
 from nunet_dms.machine.memory import MemoryFacts
 from nunet_dms.node.availability import Availability, Surroundings
@@ -115,6 +115,15 @@ class Engine:
 
     def owned(self, _node_id: str) -> tuple[()]:
         return ()
+
+    def labelled(self, _node_id: str) -> tuple[()]:
+        return ()
+
+    def images(self) -> tuple[()]:
+        return ()
+
+    def data_root(self) -> Path:
+        return Path("/")
 
 
 @dataclass
@@ -312,3 +321,27 @@ def test_missed_work_is_kept_as_the_oracle_last_told_it(life: Life) -> None:
     life.step(after_s=HEARTBEAT_EVERY_S)
     life.settle()
     assert life.journal.missed() == ()
+
+
+def test_housekeeping_that_fails_is_no_fault_of_the_oracle_s(life: Life) -> None:
+    life.settle("housekeeping")
+
+    def fail() -> object:
+        raise OSError("no such thing")
+
+    life.pool.work["housekeeping"] = fail
+    life.step("housekeeping")
+    assert (life.row.oracle_state, life.row.engine_state) == ("ok", "ok")
+    life.step(after_s=120)  # beyond the back-off
+    assert "housekeeping" in life.pool.work
+
+
+def test_an_engine_that_goes_away_during_housekeeping_is_told(life: Life) -> None:
+    life.settle("housekeeping")
+
+    def fail() -> object:
+        raise EngineUnreachableError("cannot reach Docker")
+
+    life.pool.work["housekeeping"] = fail
+    life.step("housekeeping")
+    assert life.row.engine_state == "cannot reach Docker"

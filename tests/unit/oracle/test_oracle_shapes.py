@@ -107,6 +107,7 @@ def test_only_what_may_be_absent_from_a_view_may_be_null() -> None:
         "finished_ms",
         "settled_ms",
         "window_ends_s",
+        "files_until_s",
         "phase",
         "checkpoint",
     }

@@ -87,14 +87,3 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(released: Path) -> None:
         columns = {row[1] for row in db.execute("PRAGMA table_info(jobs)")}
         assert db.execute("PRAGMA user_version").fetchone() == (0,)
     assert "window_ends_s" not in columns
-
-
-def test_a_database_without_checkpoints_gets_their_table(tmp_path: Path) -> None:
-    path = tmp_path / "second.db"
-    Store.open(path).close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE checkpoints")
-        db.execute("PRAGMA user_version = 2")
-    Store.open(path).close()
-    Store.open(tmp_path / "new.db").close()
-    assert shape(path) == shape(tmp_path / "new.db")

@@ -1,0 +1,330 @@
+"""What goes wrong in a history, and how often: drawn from its seed before it begins.
+
+Each history has its own mixture: most kinds of fault are absent from most histories, so that a few
+are met alone, and some meet all of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import re
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from nunet_dms.errors import NunetError
+from nunet_dms.node.storage import Sizes, Storage
+from tests.simulation.virtual import Crash
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+T = TypeVar("T")
+RARE_WRITERS = frozenset({"ended", "parked", "reported", "signed", "settled"})
+TRIES_AT_RARE = 5
+JOB = re.compile(r" [0-9a-f]{4}$")
+"""What names the job at the end of a place."""
+
+NEMESES = (
+    "crash", "drain", "stall", "engine restart", "engine restart, live-restore", "reboot",
+    "clock jump", "disk full", "remove by hand", "stop by hand", "kill by hand", "rotate log",
+    "oracle away", "requester cancels", "provider cancels",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a history goes wrong; rates are shares of the points at which it may happen."""
+
+    crash_rate: float
+    crashes_max: int
+    request_lost: float
+    answer_lost: float
+    delivered_twice: float
+    news_confused: float
+    engine_fails_before: float
+    engine_fails_after: float
+    engine_hangs: float
+    latency_s: float
+    """Longest delay of a call, or of the start of a task."""
+    step_s: float
+    """Longest pause between two turns of the worker."""
+    lag_s: float
+    """Longest time from some news to the turn that looks at it."""
+    calm_s: float
+    """When everything stops going wrong."""
+    nemeses: tuple[tuple[float, str], ...]
+
+
+QUIET = Plan(
+    crash_rate=0, crashes_max=0, request_lost=0, answer_lost=0, delivered_twice=0,
+    news_confused=0, engine_fails_before=0, engine_fails_after=0, engine_hangs=0, latency_s=0,
+    step_s=1, lag_s=0, calm_s=0, nemeses=(),
+)  # fmt: skip
+"""Nothing goes wrong."""
+
+
+def draw_plan(chance: random.Random) -> Plan:
+    """Draw a mixture."""
+
+    def rate(share: float, *rates: float) -> float:
+        return chance.choice(rates) if chance.random() < share else 0.0
+
+    calm_s = chance.choice((20.0, 20.0, 60.0, 60.0, 200.0))
+    kinds = chance.sample(NEMESES, chance.choice((0, 1, 1, 2, 3, 5)))
+    nemeses = [
+        (chance.uniform(0, calm_s) * chance.random(), kind)
+        for kind in kinds
+        for _ in range(chance.choice((1, 1, 2, 4)))
+    ]
+    return Plan(
+        crash_rate=rate(0.45, 0.01, 0.03, 0.1),
+        crashes_max=chance.choice((1, 1, 2, 5)),
+        request_lost=rate(0.4, 0.05, 0.2),
+        answer_lost=rate(0.4, 0.05, 0.2),
+        delivered_twice=rate(0.3, 0.2),
+        news_confused=rate(0.4, 0.5),
+        engine_fails_before=rate(0.3, 0.03, 0.15),
+        engine_fails_after=rate(0.3, 0.03, 0.15),
+        engine_hangs=rate(0.1, 0.02),
+        latency_s=chance.choice((0.0, 0.0, 0.05, 1.0, 8.0)),
+        step_s=chance.choice((2.0, calm_s / 8)),
+        lag_s=chance.choice((0.2, 1.0, 4.0)),
+        calm_s=calm_s,
+        nemeses=tuple(sorted(nemeses)),
+    )
+
+
+class Faults:
+    """Asked at every point where something may go wrong."""
+
+    def __init__(self, world: World, plan: Plan) -> None:
+        self.plan = plan
+        self.is_calm = False
+        self.disk_is_full = False
+        self.room = 0
+        """Commits for which there is room on a full disk."""
+        self.ballast_commits = world.chance.choice((0, 3, 10**6))
+        self.crashes = 0
+        self.met: set[str] = set()
+        """The kinds of fault that this history has had."""
+        self._world = world
+        self._chance = world.chance
+
+    def draws(self, rate: float) -> bool:
+        """Whether something of this rate happens now."""
+        return bool(rate) and not self.is_calm and self._chance.random() < rate
+
+    def takes_room(self) -> bool:
+        """Whether the ballast left room for one more commit."""
+        self.room -= 1
+        return self.room >= 0
+
+    def is_drawn(self, what: str) -> bool:
+        """Whether the network confuses news now."""
+        if not self.draws(self.plan.news_confused):
+            return False
+        self.met.add(what)
+        return True
+
+    def point(self, where: str) -> None:
+        """A place where the process may die; raises Crash."""
+        self._world.check_alive()
+        if self.crashes < self.plan.crashes_max and self.draws(self.plan.crash_rate):
+            self.crash(where)
+
+    def crash(self, where: str) -> None:
+        """Let the process die here."""
+        self.crashes += 1
+        self.met.update(("crash", f"CRASH {JOB.sub('', where)}"))
+        self._world.say(f"CRASH {where}")
+        raise Crash(where)
+
+    def delay(self) -> None:
+        """Let a call take its time; others go on meanwhile."""
+        time, latency_s = self._world.time, self.plan.latency_s
+        if latency_s and time.in_task and self._chance.random() < 0.5:
+            time.sleep(self._chance.random() * latency_s)
+
+    def call(
+        self,
+        what: str,
+        check_here: Callable[[], None],
+        effect: Callable[[], T],
+        silent: Callable[[str], NunetError],
+        *,
+        may_repeat: bool = False,
+    ) -> T:
+        """Let a call to the outside have its effect, and fail before or after it."""
+        plan, is_oracle = self.plan, what.startswith("oracle")
+        self.delay()
+        self.point(f"before {what}")
+        check_here()
+        if not is_oracle and self.draws(plan.engine_hangs) and self._world.time.in_task:
+            self._fail(f"{what} hangs", "engine")
+            self._world.time.sleep(self._chance.choice((30.0, 200.0)))
+            check_here()
+        if self.draws(plan.request_lost if is_oracle else plan.engine_fails_before):
+            self._fail(f"{what} fails before", "network" if is_oracle else "engine")
+            raise silent(what)
+        value = effect()
+        if may_repeat and self.draws(plan.delivered_twice):
+            self._again(what, effect)
+        self.point(f"after {what}")
+        self.delay()
+        if self.draws(plan.answer_lost if is_oracle else plan.engine_fails_after):
+            self._fail(f"{what} fails after", "network" if is_oracle else "engine")
+            raise silent(what)
+        return value
+
+    def _fail(self, what: str, kind: str) -> None:
+        self.met.add(kind)
+        self._world.say(what)
+
+    def _again(self, what: str, effect: Callable[[], object]) -> None:
+        self._fail(f"{what} is delivered twice", "network")
+        try:
+            effect()
+        except NunetError as error:  # nobody hears the second answer
+            self._world.say(f"second delivery: {error}")
+
+
+def on_this_disk(
+    faults: Faults, write: Callable[[Path, bytes], None]
+) -> Callable[[Path, bytes], None]:
+    """Return `write_whole` on a disk that can be full, in a process that can die.
+
+    One that dies in the middle leaves the file's temporary name behind.
+    """
+
+    def write_whole(path: Path, content: bytes) -> None:
+        name = path.name if path.suffix == ".json" and len(path.stem) < 32 else "a file"
+        faults.point(f"before writing {name}")
+        if faults.disk_is_full:
+            raise NoRoomError(errno.ENOSPC, "No space left on device", str(path))
+        try:
+            faults.point(f"while writing {name}")
+        except Crash:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.{'0' * 8}").write_bytes(content[: len(content) // 2])
+            raise
+        write(path, content)
+        faults.point(f"after writing {name}")
+
+    return write_whole
+
+
+class NoRoomError(OSError):
+    """What a full disk of the simulation says."""
+
+    is_simulated = True
+
+
+class LogDisk:
+    """What the log's pump takes for the module `os`: a disk that can be full, a sudden death."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(os, name)
+
+    def pwrite(self, file: int, data: bytes, at: int) -> int:
+        """Write all of it, nothing, or half of it as the last thing that is done."""
+        if self._faults.disk_is_full:
+            raise NoRoomError(errno.ENOSPC, "No space left on device")
+        try:
+            self._faults.point("while writing the log")
+        except Crash:
+            os.pwrite(file, data[: len(data) // 2], at)
+            raise
+        return os.pwrite(file, data, at)
+
+
+class Told:
+    """`Storage.told` without its cost where all is well, which is nearly always."""
+
+    def __init__(self, plain: Callable[[], AbstractContextManager[None]]) -> None:
+        self._plain = plain
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Say of an error what the journal's room says of it."""
+        if isinstance(error, Exception):
+            with self._plain():
+                raise error
+
+
+class Room(Storage):
+    """The journal's room on the disk of the simulation; its ballast is small."""
+
+    faults: Faults | None = None
+    """Of the history that is lived; set for its time."""
+
+    def __init__(self, journal: Path) -> None:
+        super().__init__(journal, Sizes(ballast_bytes=4096))
+        self._told = Told(super().told)
+
+    def told(self) -> AbstractContextManager[None]:
+        """Tell as ever."""
+        return self._told
+
+    def _free(self) -> tuple[int, int | None]:
+        return (0 if self.faults.disk_is_full else 1 << 40), None
+
+    def _let_go(self) -> None:
+        if self._has_ballast():
+            self.faults.room = self.faults.ballast_commits
+        super()._let_go()
+
+
+class JournalConnection:
+    """The journal's connection to SQLite on a disk that can be full, in a process that can die."""
+
+    def __init__(self, db: sqlite3.Connection, faults: Faults) -> None:
+        self._db = db
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._db, name)
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        """Run a statement; a commit may be the last thing that happens, or not happen."""
+        if sql != "COMMIT":
+            return self._db.execute(sql, *values)
+        faults = self._faults
+        faults.point("before a commit")
+        if faults.disk_is_full and not faults.takes_room():
+            self._db.execute("ROLLBACK")  # as SQLite does when it cannot write
+            raise sqlite3.OperationalError("database or disk is full")
+        done = self._db.execute(sql)
+        if faults.plan.crash_rate:
+            self._after_commit(writer_of_journal())
+        return done
+
+    def _after_commit(self, writer: str) -> None:
+        """Die more often where a history comes by once."""
+        for _ in range(TRIES_AT_RARE if writer in RARE_WRITERS else 1):
+            self._faults.point(f"after the commit of {writer}")
+
+
+def writer_of_journal() -> str:
+    """Return the name of the journal's method that is being carried out."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        code = frame.f_code
+        if code.co_filename.endswith("/journal.py") and not code.co_name.startswith("_"):
+            return code.co_name
+        frame = frame.f_back
+    return "something"

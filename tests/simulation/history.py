@@ -1,0 +1,154 @@
+"""Live through the history of a seed: everything that is not the seed's is the same each time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+from nunet_dms.node import delivery, inbox, journal, logs, pool, prepare
+from nunet_dms.node.deps import Deps
+from nunet_dms.node.folder import JobFolder
+from nunet_dms.node.journal import Journal
+from nunet_dms.node.rows import JobRow
+from nunet_dms.wholefile import write_whole
+from tests.simulation import checks, papers
+from tests.simulation.faults import LogDisk, Room, on_this_disk
+from tests.simulation.virtual import replaced
+from tests.simulation.world import World
+
+MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
+
+
+@dataclass(frozen=True)
+class History:
+    """What came of one seed."""
+
+    seed: int
+    story: tuple[str, ...]
+    violations: tuple[str, ...]
+    crashes: int
+    lives: int
+    met: frozenset[str]
+    """Kinds of fault, and places of crashes."""
+
+
+class Errors(logging.Handler):
+    """Notes what the worker logs of unexpected errors."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not getattr(error, "is_simulated", False):
+            self.found.append(f"{record.getMessage()}: {error!r}")
+
+
+class Lab:
+    """A folder in memory in which histories are lived, one after the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template"
+        self._template.mkdir()
+        Journal(self._template / "journal.db", lambda: 0).close()
+
+    def live(self, seed: int) -> History:
+        """Live through one history."""
+        folder = self._folder / "history"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self._template, folder)
+        world, errors = World(seed, folder), Errors()
+        write = on_this_disk(world.faults, write_whole)
+        changes = (
+            (Room, "faults", world.faults),
+            (journal, "Storage", Room),
+            (prepare, "_write_deadline", _write_deadline),
+            *papers.CHANGES,
+            (pool, "threading", _threads(world)),
+            (logs, "time", SimpleNamespace(monotonic=world.monotonic_s)),
+            (logs, "os", LogDisk(world.faults)),
+            (delivery, "write_whole", write),
+            (inbox, "write_whole", write),
+        )
+        with _logged_to(errors), replaced(*changes):
+            self._run(world, errors)
+        return History(
+            seed,
+            tuple(world.story),
+            tuple(world.violations),
+            world.faults.crashes,
+            world.lives,
+            frozenset(world.faults.met),
+        )
+
+    def _run(self, world: World, errors: Errors) -> None:
+        try:
+            world.run()
+        except AssertionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the worker's process would end with it
+            world.violated(f"the worker ended itself: {error!r}")
+        for found in errors.found:
+            world.violated(f"unexpected: {found}")
+        if not world.violations:
+            checks.check_end(world)
+
+
+@contextmanager
+def lab() -> Iterator[Lab]:
+    """Make a lab, in memory where that can be, and clear it away."""
+    parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="nunet-sim-", dir=parent) as folder:
+        yield Lab(Path(folder))
+
+
+@contextmanager
+def _logged_to(errors: Errors) -> Iterator[None]:
+    """Let nothing but errors be logged, and to us alone."""
+    logger = logging.getLogger("nunet_dms")
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.ERROR)
+    logger.propagate = False
+    logger.addHandler(errors)
+    try:
+        yield
+    finally:
+        logger.removeHandler(errors)
+        logger.level, logger.propagate = before
+
+
+def _write_deadline(_deps: Deps, _row: JobRow, folder: JobFolder) -> Path:
+    """Do what `prepare._write_deadline` does, on a disk from which programs can be run."""
+    folder.deadline.write_bytes(b"a program")
+    return folder.deadline
+
+
+def _threads(world: World) -> SimpleNamespace:
+    """Return what the pool takes for the module `threading`: its threads are tasks of the world."""
+
+    class Thread:
+        def __init__(
+            self, target: Callable[..., None], args: tuple[object, ...], **_: object
+        ) -> None:
+            self._work = lambda: target(*args)
+
+        def start(self) -> None:
+            latency_s = world.plan.latency_s
+            self._task = world.time.start(
+                self._work, world.draw(0, latency_s) if latency_s else 0.0
+            )
+
+        def is_alive(self) -> bool:
+            return not self._task.dead
+
+    return SimpleNamespace(Thread=Thread, Event=threading.Event, Lock=threading.Lock)

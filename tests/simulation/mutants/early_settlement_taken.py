@@ -1,0 +1,10 @@
+"""News of a settlement are taken before the answer to the report: the job is reported for ever."""
+
+from nunet_dms.node.inbox import InboxHandler
+
+
+def is_early(_self: InboxHandler, _job_id: str) -> bool:
+    return False
+
+
+CHANGES = ((InboxHandler, "_is_early", is_early),)

@@ -1,0 +1,64 @@
+"""The jobs of a history: what is paid for, when, and what their programs do."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from tests.simulation.papers import CORE_MHZ, TICKETS_EVERY_S, Shape
+from tests.simulation.stand_in_engine import Program
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job that a requester pays for."""
+
+    shape: Shape
+    paid_s: float
+    program: Program
+
+    @property
+    def image(self) -> str:
+        """The reference of its image."""
+        return f"job{self.shape.number}@sha256:" + f"{self.shape.number:x}" * 64
+
+
+def draw_orders(chance: random.Random, calm_s: float) -> tuple[Order, ...]:
+    """Draw one to four jobs of half a core to two cores."""
+    span = int(min(calm_s, 50.0)) // TICKETS_EVERY_S + 1
+    return tuple(
+        _draw_order(chance, number, span)
+        for number in range(1, chance.choice((1, 1, 1, 1, 2, 2, 3, 4)) + 1)
+    )
+
+
+def _draw_order(chance: random.Random, number: int, span: int) -> Order:
+    limit_s = chance.choice((10, 30, 60, 120))
+    cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
+    paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
+    run_s = chance.choice((0.0, chance.uniform(0, 5), chance.uniform(0, 40), limit_s * 1.3))
+    return Order(
+        Shape(number, cpu_mhz, limit_s), paid_s, _draw_program(chance, number, run_s, limit_s)
+    )
+
+
+def _draw_program(chance: random.Random, number: int, run_s: float, limit_s: int) -> Program:
+    kind = chance.choice(
+        ("plain",) * 12 + ("oom", "giant", "no start", "pulled", "missing", "poison")
+    )
+    oom = kind == "oom"
+    times = sorted(run_s * chance.random() for _ in range(chance.choice((0, 1, 2, 4))))
+    return Program(
+        run_s=run_s,
+        exit_code=137 if oom else chance.choice((0, 0, 0, 1, 127, 137, 143)),
+        oom=oom,
+        lines=tuple(
+            (when_s, b"job %d line %d\n" % (number, line)) for line, when_s in enumerate(times)
+        ),
+        heeds_term=chance.random() < 0.7,
+        fills_disk=kind == "giant",
+        starts=kind != "no start",
+        time_limit_s=limit_s,
+        poison=chance.choice(("find_image", "usage", "history")) if kind == "poison" else "",
+        image=kind if kind in {"pulled", "missing"} else "here",
+    )

@@ -1,0 +1,131 @@
+"""Virtual time: events in order, and greenlets in the place of threads.
+
+Nothing here waits. A task that would block (a wait, a long poll) hands over to the loop and is
+resumed at a later moment of virtual time. Which of several things that are due at the same moment
+goes first is drawn from the seed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+
+class Crash(BaseException):
+    """The worker's process is gone, as by SIGKILL: nothing of it runs any more."""
+
+
+class Signal:
+    """Something that tasks wait for; whoever waits is resumed once each time it is given."""
+
+    def __init__(self, time: VirtualTime) -> None:
+        self._time = time
+        self._waiting: list[greenlet] = []
+
+    def give(self) -> None:
+        """Resume all who wait now."""
+        waiting, self._waiting = self._waiting, []
+        for task in waiting:
+            self._time.resume(task)
+
+    def wait(self, timeout_s: float) -> None:
+        """Block the task until the signal is given, or for so long."""
+        task = getcurrent()
+        self._waiting.append(task)
+        self._time.sleep(timeout_s)
+        if task in self._waiting:
+            self._waiting.remove(task)
+
+
+class VirtualTime:
+    """Seconds since the history began, and what is to happen at which of them."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.now_s = 0.0
+        self.chance = chance
+        self._due: list[tuple[float, float, int, Callable[[], object]]] = []
+        self._count = 0
+        self._tasks: dict[greenlet, int] = {}
+        """The tasks of the present life, and the number of the resumption that each waits for."""
+
+    @property
+    def next_s(self) -> float | None:
+        """When the next thing happens; None if nothing is to come."""
+        return self._due[0][0] if self._due else None
+
+    def at(self, when_s: float, act: Callable[[], object]) -> None:
+        """Have something happen; those of one moment come in an order by chance."""
+        self._count += 1
+        entry = (max(when_s, self.now_s), self.chance.random(), self._count, act)
+        heapq.heappush(self._due, entry)
+
+    def after(self, delay_s: float, act: Callable[[], object]) -> None:
+        """Have something happen so many seconds from now."""
+        self.at(self.now_s + delay_s, act)
+
+    def run_next(self) -> None:
+        """Let the next thing happen; raises Crash when a task met one."""
+        when_s, _, _, act = heapq.heappop(self._due)
+        self.now_s = max(when_s, self.now_s)
+        act()
+
+    # Tasks: greenlets that belong to one life of the worker.
+
+    def start(self, work: Callable[[], object], delay_s: float) -> greenlet:
+        """Start a task some time from now, and return it."""
+        task = greenlet(work)
+        self._tasks[task] = 0
+        self.at(self.now_s + delay_s, lambda: self._switch(task, 0))
+        return task
+
+    @property
+    def in_task(self) -> bool:
+        """Whether the caller is a task, which may block."""
+        return getcurrent() in self._tasks
+
+    def sleep(self, seconds: float) -> None:
+        """Block the task that calls; others go on."""
+        task = getcurrent()
+        number = self._tasks[task] = self._tasks[task] + 1
+        self.after(seconds, lambda: self._switch(task, number))
+        parent = task.parent
+        assert parent is not None
+        parent.switch()
+
+    def resume(self, task: greenlet) -> None:
+        """Wake a sleeping task before its time."""
+        if task in self._tasks:
+            number = self._tasks[task]
+            self.at(self.now_s, lambda: self._switch(task, number))
+
+    def _switch(self, task: greenlet, number: int) -> None:
+        if self._tasks.get(task) != number:
+            return  # it was woken before, or its life has ended
+        task.parent = getcurrent()
+        task.switch()
+        if task.dead:
+            self._tasks.pop(task, None)
+
+    def end_life(self) -> None:
+        """Drop every task where it stands."""
+        tasks, self._tasks = list(self._tasks), {}
+        for task in tasks:
+            if task:
+                task.throw(GreenletExit)
+
+
+@contextmanager
+def replaced(*changes: tuple[object, str, object]) -> Iterator[None]:
+    """Give names of modules or classes other values for a while."""
+    before = [(owner, name, vars(owner)[name]) for owner, name, _ in changes]
+    for owner, name, value in changes:
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for owner, name, value in reversed(before):
+            setattr(owner, name, value)
