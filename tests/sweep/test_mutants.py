@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sweep.case import LONGER_THAN_A_JOB_S, Case, Death
+from tests.sweep.account import Death
+from tests.sweep.case import LONGER_THAN_A_JOB_S, Case
 from tests.sweep.house import House
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
