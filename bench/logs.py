@@ -33,7 +33,7 @@ PROGRAM = "import sys; [sys.stdout.write(sys.argv[1] + '\\n') for _ in range(int
 def measure() -> list[Figure]:
     """Read what a container wrote, with our pump and with `container.logs` of the bare SDK."""
     client, engine = docker.from_env(timeout=60), DockerEngine()
-    image = str(engine.resolve_image(build_python_image(client)))
+    image = str(engine.find_image(build_python_image(client)))
     found = []
     with tempfile.TemporaryDirectory() as place:
         for what, line, size, target in OUTPUTS:
