@@ -40,6 +40,11 @@ class Evidence:
     seen: Moment
     """When we saw that it had ended."""
 
+    @property
+    def has_die(self) -> bool:
+        """Whether the engine was there when the container ended."""
+        return any(event.action == "die" for event in self.history.events)
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -116,14 +121,21 @@ def _unseen(job: JobRow, evidence: Evidence) -> str:
     `stop`: a history that tells), or else they ended meanwhile: exit code kept, no event. With
     live-restore they run on in both cases, and what ended meanwhile has its true exit code.
     """
-    history = evidence.history
-    is_seen = any(event.action == "die" for event in history.events)
-    if is_seen or history.is_whole or evidence.keeps_running:
+    if evidence.has_die or evidence.history.is_whole or evidence.keeps_running:
         return ""
     return (
         "nobody saw how the job ended: the engine was restarted, and it does not keep containers"
         " running meanwhile (live-restore)" + _away(job)
     )
+
+
+def log_was_heard(job: JobRow, evidence: Evidence) -> bool:
+    """Whether the engine was there to take the last of the output.
+
+    What a container prints while the engine is away waits in a pipe, and is lost if the container
+    ends before the engine is back (seen on Docker 20.10, with live-restore).
+    """
+    return evidence.has_die or (evidence.history.is_whole and job.engine_gone_ms is None)
 
 
 def _away(job: JobRow) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nunet_dms.node.checkpoints import Checkpoints
 from nunet_dms.node.delivery import save_results, ship_log
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, classify, ran_ms
+from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, classify, log_was_heard, ran_ms
 from nunet_dms.node.engine.types import Facts, Usage
 from nunet_dms.node.limits import STOP_GRACE_S, WAIT_S
 from nunet_dms.node.live import Live, ask, ask_stop
@@ -133,6 +133,8 @@ class Running:
         results, whole = live.folder.collect(row.disk_mb * 1024 * 1024)
         save_results(live.folder, results)
         log_end = live.log_end or finished(live.folder.log)
+        if not log_was_heard(row, evidence):
+            log_end = replace(log_end, complete=False)
         return Ending(failure, facts, ran_ms(row, evidence), log_end, results, whole)
 
     def _find(self, live: Live) -> Facts | None:
