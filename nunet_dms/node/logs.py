@@ -12,7 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -153,22 +153,23 @@ class _Pump:
         self._dropped = entry.dropped_bytes
         self._place = Place(entry.spot)
         self._batch: list[bytes] = []
-        self._batch_bytes = 0
         self._unindexed_bytes = self._unindexed_records = 0
 
     def run(self, records: Callable[[int], Iterator[LogRecord]]) -> LogEnd:
         """Write until the records end."""
-        found, batch = self._after_place(records), self._batch
+        found, batch, size = self._after_place(records), self._batch, 0
         step = self._place.add
         for record in found:
             if record.after_gap:
                 self._flush()
                 self._gap()
+                size = 0
             step(record)
             batch.append(record.data)
-            self._batch_bytes += len(record.data)
-            if not record.more or self._batch_bytes >= BATCH_BYTES or len(batch) >= BATCH_RECORDS:
+            size += len(record.data)
+            if not record.more or size >= BATCH_BYTES or len(batch) >= BATCH_RECORDS:
                 self._flush()
+                size = 0
         self._flush()
         if self._at < self._size:
             self._gap()  # the log holds what the engine does not know of
@@ -179,11 +180,11 @@ class _Pump:
         """Write the records that were put aside, and now and then to the index where we are."""
         if not self._batch:
             return
-        self._write(b"".join(self._batch))
-        self._unindexed_bytes += self._batch_bytes
+        data = b"".join(self._batch)
+        self._write(data)
+        self._unindexed_bytes += len(data)
         self._unindexed_records += len(self._batch)
         self._batch.clear()
-        self._batch_bytes = 0
         if (
             self._unindexed_bytes >= INDEX_EVERY_BYTES
             or self._unindexed_records >= INDEX_EVERY_RECORDS
@@ -202,8 +203,7 @@ class _Pump:
         records = read(sought.since_ns)
         if not _skip_to(sought, records):
             self._gap()
-            self._place = Place(from_start=False)
-            records = read(sought.since_ns)
+            return _after_gap(read(sought.since_ns))
         return records
 
     def _write(self, data: bytes) -> None:
@@ -275,6 +275,14 @@ def _skip_to(spot: Spot, records: Iterator[LogRecord]) -> bool:
         if record.at_ns > spot.latest_ns:
             return False
     return False
+
+
+def _after_gap(records: Iterator[LogRecord]) -> Iterator[LogRecord]:
+    """Yield records of which it is not known what came before them."""
+    for first in records:
+        yield replace(first, after_gap=True)
+        break
+    yield from records
 
 
 def _index_of(path: Path) -> Path:

@@ -65,7 +65,7 @@ class _Stream:
 
     before_ns: int
     at_ns: int
-    nth: int = 0
+    nth: int = 1
     begun: int = 0
     last: int = 0
 
@@ -76,31 +76,29 @@ class Place:
     def __init__(self, spot: Spot | None = None, *, from_start: bool = True) -> None:
         self._unseen_ns = START_NS if from_start else UNKNOWN_NS
         self._streams: dict[int, _Stream] = {}
-        self._stream, self._data, self._digest = 0, b"", ""
+        self._known, self._last = spot, LogRecord(0, b"")
         self._latest_ns = self._count = 0
         if spot is not None:
             for each in spot.positions:
                 self._streams[each.stream] = _Stream(each.before_ns, each.at_ns, each.nth)
-                self._stream = each.stream
-            self._digest, self._latest_ns = spot.digest, spot.latest_ns
+            self._latest_ns = spot.latest_ns
 
     @property
     def spot(self) -> Spot | None:
         """The place to come back to; None before the first record."""
-        if not self._streams:
-            return None
+        if not self._count:
+            return self._known
         positions = [
             Position(number, stream.before_ns, stream.at_ns, stream.nth)
             for number, stream in self._streams.items()
         ]
-        positions.sort(key=lambda each: each.stream == self._stream)
-        digest = self._digest or _digest(self._data)
-        return Spot(tuple(positions), digest, self._latest_ns)
+        positions.sort(key=lambda each: each.stream == self._last.stream)
+        return Spot(tuple(positions), _digest(self._last.data), self._latest_ns)
 
     @property
     def span(self) -> int:
         """How many of the last records tell this place, as far as this reader knows."""
-        last = self._streams.get(self._stream)
+        last = self._streams.get(self._last.stream)
         return 0 if last is None else self._count - last.begun + 1
 
     def add(self, record: LogRecord) -> None:
@@ -108,28 +106,32 @@ class Place:
         if record.after_gap:
             self._unseen_ns = UNKNOWN_NS
             self._streams.clear()
-        at_ns, number = record.at_ns, record.stream
-        stream = self._streams.get(number)
+        at_ns = record.at_ns
+        self._count = count = self._count + 1
+        self._last = record
+        stream = self._streams.get(record.stream)
         if stream is None:
-            stream = self._streams[number] = _Stream(self._unseen_ns, at_ns)
-        elif stream.at_ns != at_ns:
-            stream.before_ns, stream.at_ns = stream.at_ns, at_ns
-            stream.nth, stream.begun = 0, stream.last
-        self._count += 1
-        stream.nth += 1
-        stream.last = self._count
-        self._stream, self._data, self._digest = number, record.data, ""
+            stream = self._streams[record.stream] = _Stream(self._unseen_ns, at_ns)
+        elif stream.at_ns == at_ns:
+            stream.nth += 1
+            stream.last = count
+            return
+        else:
+            stream.before_ns, stream.at_ns, stream.nth = stream.at_ns, at_ns, 1
+            stream.begun = stream.last
+        stream.last = count
         self._latest_ns = max(self._latest_ns, at_ns)
 
     def is_at(self, spot: Spot) -> bool:
         """Whether a reader that came here from further up surely stands at that place."""
-        sought, own = spot.positions[-1], self._streams[self._stream]
+        sought, last = spot.positions[-1], self._last
+        if last.at_ns != sought.at_ns or last.stream != sought.stream:
+            return False
+        own = self._streams[last.stream]
         return (
-            own.at_ns == sought.at_ns
-            and own.nth == sought.nth
+            own.nth == sought.nth
             and own.before_ns == sought.before_ns != UNKNOWN_NS
-            and self._stream == sought.stream
-            and _digest(self._data) == spot.digest
+            and _digest(last.data) == spot.digest
         )
 
 
