@@ -189,7 +189,7 @@ def _from_place(log: ContainerLog, sought: Spot, tail: int) -> Iterator[LogRecor
 
     Where the place hangs on the start of the output, and that may be gone, a later one says so.
     """
-    while True:
+    while sought.is_known:
         is_found, seen = False, Place(from_start=sought.needs_start)
         for record in _from_start(log) if sought.needs_start else log.read(tail):
             if is_found:

@@ -47,6 +47,11 @@ class Spot:
     """The latest time up to here: a record with a later one comes after."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether it can be found again at all: not right after a gap."""
+        return self.positions[-1].before_ns != UNKNOWN_NS
+
+    @property
     def needs_start(self) -> bool:
         """Whether it can only be found by counting from the start of the output."""
         return self.positions[-1].before_ns == START_NS
@@ -130,7 +135,8 @@ class Place:
         own = self._streams[last.stream]
         return (
             own.nth == sought.nth
-            and own.before_ns == sought.before_ns != UNKNOWN_NS
+            and own.before_ns == sought.before_ns
+            and spot.is_known
             and _digest(last.data) == spot.digest
         )
 
