@@ -35,7 +35,11 @@ OUTPUTS = (
     ("log of long lines, container to disk", "x" * 16_383, LONG_BYTES, ">= 100 MB/s"),
     ("log of lines of 80 bytes, container to disk", "x" * 79, LINE_BYTES, "the SDK's rate"),
 )
-RECORD_BYTES = (80, 1024, 16_384)
+RECORDS = (
+    (80, "far above what the daemon hands out"),
+    (1024, ">= 100 MB/s"),
+    (16_384, ">= 100 MB/s"),
+)
 PROGRAM = "import sys; [sys.stdout.write(sys.argv[1] + '\\n') for _ in range(int(sys.argv[2]))]"
 
 
@@ -44,10 +48,8 @@ def measure() -> list[Figure]:
     client, engine = docker.from_env(timeout=60), DockerEngine()
     image = str(engine.find_image(build_python_image(client)))
     found = [
-        Figure(
-            f"our own CPU, records of {size} bytes", _own_rate(size), None, "MB/s", ">= 100 MB/s"
-        )
-        for size in RECORD_BYTES
+        Figure(f"our own CPU, records of {size} bytes", _own_rate(size), None, "MB/s", target)
+        for size, target in RECORDS
     ]
     with tempfile.TemporaryDirectory() as place:
         for what, line, size, target in OUTPUTS:

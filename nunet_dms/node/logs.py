@@ -2,7 +2,9 @@
 
 Beside the log lies its index: now and then a line that says up to which byte the log holds which
 records. After a restart of the worker or of the engine the records are read again from there on;
-what the log already holds of them is compared, byte for byte, and dropped.
+what the log already holds of them is compared, byte for byte, and dropped. Docker hands out all
+it keeps then, at its own pace: on two cores, loaded 15 times over, 250,000 lines of 80 bytes took
+22 s and a million empty ones 142 s.
 """
 
 from __future__ import annotations
@@ -143,7 +145,7 @@ class _Pump:
         self._told_s = 0.0
         self._size = os.fstat(file.fileno()).st_size
         # The hash of what is there cannot be stored, so the file is read once for each life of a
-        # worker: 64 MB take 0.05 to 0.3 s, in this thread. Its end then needs no reading.
+        # worker, in this thread. Its end then needs no reading.
         self._sha256 = _sha256_of(file)
         entry = index.last()
         if entry.length > self._size:  # the log was lost, and with it what the index is about
