@@ -40,11 +40,6 @@ class Evidence:
     seen: Moment
     """When we saw that it had ended."""
 
-    @property
-    def has_die(self) -> bool:
-        """Whether the engine was there when the container ended."""
-        return any(event.action == "die" for event in self.history.events)
-
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -121,7 +116,9 @@ def _unseen(job: JobRow, evidence: Evidence) -> str:
     `stop`: a history that tells), or else they ended meanwhile: exit code kept, no event. With
     live-restore they run on in both cases, and what ended meanwhile has its true exit code.
     """
-    if evidence.has_die or evidence.history.is_whole or evidence.keeps_running:
+    history = evidence.history
+    is_seen = any(event.action == "die" for event in history.events)
+    if is_seen or history.is_whole or evidence.keeps_running:
         return ""
     return (
         "nobody saw how the job ended: the engine was restarted, and it does not keep containers"
@@ -129,17 +126,19 @@ def _unseen(job: JobRow, evidence: Evidence) -> str:
     )
 
 
-def log_was_heard(job: JobRow, evidence: Evidence) -> bool:
-    """Whether the engine was there to take the last of the output.
-
-    What a container prints while the engine is away waits in a pipe, and is lost if the container
-    ends before the engine is back (seen on Docker 20.10, with live-restore).
-    """
-    return evidence.has_die or (evidence.history.is_whole and job.engine_gone_ms is None)
-
-
 def _away(job: JobRow) -> str:
     return "; the engine had been away while it ran" if job.engine_gone_ms is not None else ""
+
+
+def may_lack_output(evidence: Evidence) -> bool:
+    """Say whether a job may have written more than its engine kept of it.
+
+    So it is where the container is gone, and where the engine was away when it ended: what was on
+    its way to the engine then is lost.
+    """
+    actions = {event.action for event in evidence.history.events}
+    is_unseen = "die" not in actions or "kill" in actions
+    return evidence.facts is None or (is_unseen and not evidence.history.is_whole)
 
 
 def ran_ms(job: JobRow, evidence: Evidence) -> int:

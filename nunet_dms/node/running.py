@@ -10,7 +10,15 @@ from functools import partial
 from nunet_dms.node.checkpoints import Checkpoints
 from nunet_dms.node.delivery import save_results, ship_log
 from nunet_dms.node.deps import Deps
-from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, classify, log_was_heard, ran_ms
+from nunet_dms.node.ending import (
+    UNTOLD,
+    Ending,
+    Evidence,
+    Moment,
+    classify,
+    may_lack_output,
+    ran_ms,
+)
 from nunet_dms.node.engine.types import Facts, Usage
 from nunet_dms.node.limits import STOP_GRACE_S, WAIT_S
 from nunet_dms.node.live import Live, ask, ask_stop
@@ -133,7 +141,7 @@ class Running:
         results, whole = live.folder.collect(row.disk_mb * 1024 * 1024)
         save_results(live.folder, results)
         log_end = live.log_end or finished(live.folder.log)
-        if not log_was_heard(row, evidence):
+        if may_lack_output(evidence):
             log_end = replace(log_end, complete=False)
         return Ending(failure, facts, ran_ms(row, evidence), log_end, results, whole)
 

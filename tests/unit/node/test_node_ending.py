@@ -17,7 +17,6 @@ from nunet_dms.node.ending import (
     classify,
     end_of,
     frozen_report,
-    log_was_heard,
     ran_ms,
 )
 from nunet_dms.node.engine.types import EngineEvent, Facts, Failure, History
@@ -137,27 +136,6 @@ FACTS = st.builds(
     oom_killed=st.booleans(),
     error=st.just(""),
 )
-
-
-@pytest.mark.parametrize(
-    ("row", "history", "heard"),
-    [
-        ({}, OWN, True),
-        ({}, seen(), True),
-        ({"engine_gone_ms": 2000}, OWN, True),
-        ({"engine_gone_ms": 2000}, RESTARTED, True),
-        ({"engine_gone_ms": 2000}, seen(), False),
-        ({"engine_gone_ms": 2000}, FORGOT, False),
-        ({}, FORGOT, False),
-        ({}, UNTOLD, False),
-    ],
-)
-@pytest.mark.parametrize("keeps", [True, False])
-def test_the_end_of_a_log_is_only_believed_of_an_engine_that_was_there(
-    admitted: JobRow, row: dict[str, object], history: History, *, keeps: bool, heard: bool
-) -> None:
-    evidence = Evidence(ENDED, history, keeps, BOOT, Moment(3600, 0))
-    assert log_was_heard(replace(admitted, **row), evidence) is heard
 
 
 @given(
