@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from nunet_dms.errors import (
     EngineUnreachableError,
@@ -266,6 +267,8 @@ class Runner:
         with self._deps.journal.storage.told():
             save_results(live.folder, nothing)
         log_end = finished(live.folder.log)
+        if live.row.state is State.STARTING and failure.reason is Reason.NODE_FAULT:
+            log_end = replace(log_end, complete=False)  # it may have run, and is gone
         self._store_end(live, Ending(failure, None, 0, log_end, nothing, results_complete=True))
 
     def _store_end(self, live: Live, ending: Ending) -> None:

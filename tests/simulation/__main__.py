@@ -1,6 +1,32 @@
-"""The simulation: the worker's life in a world that breaks, told by a seed.
+"""The simulation: lives of a worker in a world that breaks. `python -m tests.simulation SEED...`.
 
-(to be written)
+One seed is one history, the same to the byte on every machine: which jobs are paid for and what
+their programs do (scenario.py), what goes wrong and when (faults.py), and which of several things
+that are due goes first (virtual.py). This command prints what happened in it.
+
+What is under test is the production worker as it is: Worker, Runner, Running, InboxHandler, the
+pool, the log's pump, delivery, job folders, and the journal in a real SQLite file with its real
+schema. What surrounds it is not:
+
+    virtual.py          time; a thread is a greenlet that gives way wherever it would block
+    stand_in_engine.py  containers that run programs on that time; what really happened in them is
+                        kept apart from what the engine says of it
+    stand_in_oracle.py  offers, leases, logs, reports, settlements; money in, money out
+    papers.py           keys and signed offers, made once for many histories
+    looking.py          a machine that stays as it is
+    world.py            puts these together, lets them live, and breaks things: crashes, restarts of
+                        worker, engine and host, clocks that jump, full disks, people with `docker`
+    checks.py           what must hold in every history; read this first
+    history.py          one history from a seed, its files in memory; many.py: thousands of them
+
+A crash is an exception that nothing of ours catches. It is raised before or after a call to engine
+or Oracle, a commit or the write of a file; every task stops where it stands, an open transaction is
+rolled back, and some time later a new worker is built on the same files. After `calm_s` nothing
+goes wrong any more, and then everything has to come to its end.
+
+The stand-ins are held to the real ones by tests/docker/test_stand_in_engine.py and
+tests/contract/test_stand_in_oracle.py. That the checks see anything at all is shown by faults that
+are planted in the worker, one for each module in mutants/: each must break a history.
 """
 
 from __future__ import annotations

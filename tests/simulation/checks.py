@@ -23,8 +23,8 @@ HOLDS_CAPACITY = frozenset({"admitted", "accepted", "created", "starting", "runn
 ROUNDING_MS = 5
 LIMIT_SLACK_S = 1.0
 """A job may be said to have reached its limit that much earlier than by our clock."""
-AFTER_LOSS_S = 40.0
-"""So long may a container run on, with all else well, once its worker heard of a lost lease."""
+AFTER_LOSS_S = 15.0
+"""So long, and two turns, a container may run on once its worker heard of a lost lease."""
 
 
 def check_running(world: World) -> None:
@@ -173,7 +173,7 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        if ran.truth.ran_s >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
+        if _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)

@@ -324,7 +324,8 @@ def writer_of_journal() -> str:
     frame = sys._getframe(1)
     while frame.f_back is not None:
         code = frame.f_code
-        if code.co_filename.endswith("/journal.py") and not code.co_name.startswith("_"):
+        is_journal = code.co_filename.endswith("/journal.py") or "/mutants/" in code.co_filename
+        if is_journal and not code.co_name.startswith("_"):
             return code.co_name
         frame = frame.f_back
     return "something"

@@ -33,7 +33,7 @@ def draw_orders(chance: random.Random, calm_s: float) -> tuple[Order, ...]:
 
 
 def _draw_order(chance: random.Random, number: int, span: int) -> Order:
-    limit_s = chance.choice((10, 30, 60, 120))
+    limit_s = chance.choice((10, 30, 60, 240))
     cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
     paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
     run_s = chance.choice((0.0, chance.uniform(0, 5), chance.uniform(0, 40), limit_s * 1.3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nunet_dms.errors import EngineUnreachableError, NunetError
@@ -18,9 +19,11 @@ from nunet_dms.node.engine.types import (
     Facts,
     Failure,
     History,
+    Labelled,
     LogRecord,
     Owned,
     PullProgress,
+    StoredImage,
     Usage,
 )
 from nunet_dms.node.limits import DEADLINE_MARGIN_S, STOP_GRACE_S
@@ -104,7 +107,7 @@ class StandInEngine:
         """Removed; for the checks."""
         self.is_away = False
         self.live_restore = True
-        self.images: set[str] = set()
+        self.images_here: set[str] = set()
         self._world = world
         self._programs = programs
         """By image reference."""
@@ -175,6 +178,22 @@ class StandInEngine:
 
     def keeps_running(self) -> bool:
         return self._call("keeps_running", lambda: self.live_restore)
+
+    def labelled(self, _node_id: str) -> tuple[Labelled, ...]:
+        return self._call("labelled", tuple)
+
+    def remove_labelled(self, _thing: Labelled) -> bool:
+        return self._call("remove_labelled", lambda: False)
+
+    def images(self) -> tuple[StoredImage, ...]:
+        return self._call("images", lambda: tuple(map(self._stored, sorted(self.images_here))))
+
+    def remove_image(self, image_id: str) -> bool:
+        return self._call("remove_image", lambda: self._remove_image(image_id))
+
+    def data_root(self) -> Path:
+        """On another machine: how full its disk is nobody here can tell."""
+        return self._call("data_root", lambda: Path("/nowhere"))
 
     def find(self, name: str) -> Container | None:
         """Return the container of this name or id."""
@@ -290,13 +309,23 @@ class StandInEngine:
             raise EngineUnreachableError("cannot use Docker: connection refused")
 
     def _image(self, reference: str) -> str | None:
-        is_here = reference in self.images or self._programs[reference].image == "here"
+        is_here = reference in self.images_here or self._programs[reference].image == "here"
         return "sha256:" + reference[-64:] if is_here else None
+
+    def _stored(self, reference: str) -> StoredImage:
+        image_id = "sha256:" + reference[-64:]
+        in_use = any(each.spec.image_id == image_id for each in self.containers.values())
+        return StoredImage(image_id, 1000, in_use, (reference,))
+
+    def _remove_image(self, image_id: str) -> bool:
+        before = len(self.images_here)
+        self.images_here = {each for each in self.images_here if each[-64:] != image_id[-64:]}
+        return len(self.images_here) < before
 
     def _pull(self, reference: str) -> str | Failure:
         if self._programs[reference].image == "missing":
             return Failure(Reason.IMAGE_UNAVAILABLE, f"cannot pull {reference}: manifest unknown")
-        self.images.add(reference)
+        self.images_here.add(reference)
         return "sha256:" + reference[-64:]
 
     def _create(self, spec: ContainerSpec) -> str:

@@ -138,7 +138,7 @@ class World:
             if (self.life, self._befallen) == before and not self.engine.is_away:
                 checks.check_stopped(self, job_id)
 
-        self.after(checks.AFTER_LOSS_S, look)
+        self.after(checks.AFTER_LOSS_S + 2 * plan.step_s + plan.lag_s, look)
 
     def node_knows(self, job_id: str) -> bool:
         """Whether the journal holds a job; taken for granted while no worker lives."""
@@ -318,6 +318,8 @@ class World:
         by_s = self.choice((3600.0, -3600.0, 3 * 86400.0, -3 * 86400.0))
         self.wall_offset_s += by_s
         self.say(f"wall clock jumps by {by_s:+.0f} s")
+        if self.chance.random() < 0.5:
+            self.after(self.draw(0, 5), self.drain)  # who reads the clock anew is not its reader
 
     def fill_disk(self) -> None:
         self.faults.disk_is_full = True
@@ -332,7 +334,7 @@ class World:
     def take_oracle_away(self) -> None:
         self.oracle.is_away = True
         self.say("oracle goes away")
-        self.after(self.choice((10.0, 50.0, 1.2 * LEASE_S)), self._oracle_back)
+        self.after(self.choice((10.0, 1.2 * LEASE_S, 1.2 * LEASE_S)), self._oracle_back)
 
     def _oracle_back(self) -> None:
         self.oracle.is_away = False
