@@ -332,10 +332,10 @@ class Case:
 
 
 _PAUSE = threading.Event()  # never set
-_GIVEN_UP = frozenset({"admitted", "exited"})
+_GIVEN_UP = frozenset({"admitted"})
 """States in which quarantine sends the Oracle no report."""
 _HELD = _GIVEN_UP | {"accepted", "created", "starting", "running"}
-"""States in which the death of a worker is held against a job."""
+"""States in which a second death of the worker ends a job; a report that waits is only held up."""
 
 
 def _most_at_once(seen: tuple[Seen, ...]) -> int:
