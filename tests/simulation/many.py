@@ -6,18 +6,19 @@ A mutant is a module in tests/simulation/mutants whose CHANGES are made in memor
 from __future__ import annotations
 
 import importlib
-import multiprocessing
 import os
+import pickle
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.simulation.history import History, lab
 from tests.simulation.virtual import replaced
 
-AT_ONCE = 250
-"""Histories that a process is given at a time."""
+ROOT = Path(__file__).parents[2]
 SHOWN_MAX = 5
 
 
@@ -62,12 +63,20 @@ def live_through(seeds: Iterable[int]) -> Sum:
 
 def live_through_all(count: int) -> Sum:
     """Live through the histories of the first seeds, in a process for each core."""
-    parts = [range(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
+    cores = os.cpu_count() or 1
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.simulation.many", str(first), str(count), str(cores)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        for first in range(cores)
+    ]
     found = Sum()
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=context) as processes:
-        for each in processes.map(live_through, parts):
-            found.add(each)
+    for process in processes:
+        told, _ = process.communicate()
+        assert process.returncode == 0, "a process of the simulation ended itself"
+        found.add(pickle.loads(told))  # noqa: S301 - our own
     return found
 
 
@@ -80,3 +89,16 @@ def first_broken(mutant: str, limit: int) -> tuple[int, History | None]:
             if history.violations:
                 return seed + 1, history
     return limit, None
+
+
+def main() -> None:
+    """Live through every n-th history and hand the sum back, pickled: see `live_through_all`."""
+
+    from tests.simulation import many  # noqa: PLC0415 - under the name by which it is read back
+
+    first, count, step = map(int, sys.argv[1:])
+    sys.stdout.buffer.write(pickle.dumps(many.live_through(range(first, count, step))))
+
+
+if __name__ == "__main__":
+    main()
