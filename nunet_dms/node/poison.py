@@ -2,8 +2,10 @@
 
 A sudden end of the worker is held against every job in hand, in the state in which it stood, but
 not against one with which the worker had lived well in that state: it has done no harm so far. Two
-deaths in a row in the same state, and the job is in quarantine. A reboot of the machine is no
-death, nor is a worker that ended itself.
+deaths in a row in the same state, and the job is in quarantine: stopped, and reported as our fault.
+Where it has ended already, its report is money: it waits until the worker has lived well for a
+while, so that the other jobs have their turn, and is tried again then. A reboot of the machine is
+no death, nor is a worker that ended itself.
 """
 
 from __future__ import annotations
@@ -97,7 +99,8 @@ class Breaker:
                 known = _Lived(row.state, now_s)
             self._lived[row.job_id] = known
             is_noted = (row.deaths, row.death_state) == (0, row.state.value)
-            if row.state not in HAS_CONTAINER or is_noted or is_poison(row):
+            is_shut_off = is_poison(row) and row.state is not State.EXITED
+            if row.state not in HAS_CONTAINER or is_noted or is_shut_off:
                 continue
             if now_s - known.since_s >= POISON_LIFE_S:
                 self._replace_row(self._journal.lived_with(row))
@@ -112,16 +115,13 @@ class Quarantine:
         self.handle: dict[str, Callable[[Live, object], None]] = {"quarantine": self._stopped}
 
     def advance(self, live: Live) -> None:
-        """Stop its container, then end it as our fault; one that has ended is not delivered."""
-        journal, why = self._deps.journal, evidence(live.row)
+        """Stop its container, then end it as our fault; the report of one that has ended waits."""
+        why = evidence(live.row)
         if live.row.state is State.ADMITTED:
-            live.row = journal.move(live.row, State.LOST, why)
-        elif live.row.state is State.EXITED:
-            live.row = journal.parked(live.row, why)
-        else:
+            live.row = self._deps.journal.move(live.row, State.LOST, why)
+            log.error("job_quarantined job=%s: %s", live.row.job_id, why)
+        elif live.row.state is not State.EXITED:
             ask(self._deps, live, "quarantine", lambda: self._stop(live))
-            return
-        log.error("job_quarantined job=%s: %s", live.row.job_id, why)
 
     def _stop(self, live: Live) -> Ending:
         engine, why = self._deps.engine, evidence(live.row)

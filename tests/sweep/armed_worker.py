@@ -29,7 +29,7 @@ from typing import Any
 import requests
 
 from nunet_dms import wholefile
-from nunet_dms.node import backoff, inbox, worker
+from nunet_dms.node import backoff, inbox, poison, worker
 from nunet_dms.node import main as node_main
 from nunet_dms.node.engine.docker import DockerEngine
 from nunet_dms.node.engine.types import Engine
@@ -41,6 +41,8 @@ from tests.sweep import mutants
 
 HURRIED_S = 2.0
 """Longest wait of a hurried worker: for an answer, or between two tries."""
+LIVES_WELL_S = 5.0
+"""In place of two minutes, for which a report would wait after two deaths in its presence."""
 STEP = "step"
 """Who passes a point that no task of the pool passes."""
 
@@ -194,6 +196,7 @@ def live(arms: Arms) -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ["NUNET_HOME"] = arms.home
     sys.argv = ["nunet-dms"]
+    poison.POISON_LIFE_S = LIVES_WELL_S
     points = Points(arms)
     if arms.hurried:
         hurry()

@@ -10,29 +10,25 @@ import itertools
 import signal
 import threading
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from nunet_dms import config
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import RefusedError
 from nunet_dms.node.engine.profile import LABEL_NODE
-from nunet_dms.node.identity import Identity, read_identity
 from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.states import State
 from nunet_dms.oracle import jobs as oracle_jobs
 from nunet_dms.oracle.jobs import JobRow, Paper
-from nunet_dms.paths import Paths, resolve
+from nunet_dms.paths import resolve
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.job import JobSpec, Manifest, Resources
 from nunet_dms.protocol.report import Reason, provider_share
 from nunet_dms.protocol.submission import JobState
-from nunet_dms.provider.keys import Payee, make_keys
 from tests.contract.oracle.oracle_world import NETWORK_ID, Requester, entry, tokens_at
+from tests.sweep.account import Account, Death
 from tests.sweep.armed_worker import Arms
-from tests.sweep.house import House, Life, Seen
+from tests.sweep.house import CORE_MHZ, House, Life, Seen, onboard
 
-CORE_MHZ = 1000
 EXITS = (7, 0)
 """Of the first job and the second."""
 LINES = 6
@@ -59,32 +55,6 @@ REPORTED = frozenset(
 )
 QUARANTINED = "quarantine"
 """Stands in the detail of a job that a poison-job breaker ended."""
-
-
-@dataclass(frozen=True)
-class Death:
-    """Where a life of the worker is to end, and how long after that the next begins."""
-
-    point: str
-    pass_number: int = 1
-    delay_s: float = 0.0
-
-    def __str__(self) -> str:
-        """Return it as a table shows it."""
-        late = f", restarted after {self.delay_s:g} s" if self.delay_s else ""
-        return f"{self.point} (pass {self.pass_number}{late})"
-
-
-@dataclass
-class Account:
-    """What came of a case."""
-
-    kills: int = 0
-    passed: list[str] = field(default_factory=list)
-    """Points that its first life passed."""
-    faults: list[str] = field(default_factory=list)
-    """What was lost, counted twice or false; empty when nothing was."""
-    seconds: float = 0.0
 
 
 class Case:
@@ -362,30 +332,10 @@ class Case:
 
 
 _PAUSE = threading.Event()  # never set
-_GIVEN_UP = frozenset({"admitted", "exited"})
+_GIVEN_UP = frozenset({"admitted"})
 """States in which quarantine sends the Oracle no report."""
 _HELD = _GIVEN_UP | {"accepted", "created", "starting", "running"}
-"""States in which the death of a worker is held against a job."""
-
-
-def onboard(where: Paths, house: House, wallet: str, url: str = "") -> Identity:
-    """Write what `nunet onboard` writes for a node of one core."""
-    ticket_key = house.world.oracle.keys.ticket.public
-    where.config_dir.mkdir(parents=True)
-    config.save(
-        where.config_file,
-        config.Config(
-            oracle=config.OracleConfig(url=url or house.world.url, ticket_key=ticket_key),
-            wallet=config.WalletConfig(address=wallet),
-            capacity=config.CapacityConfig(
-                cpu_mhz=CORE_MHZ, ram_mb=64, disk_mb=100, core_mhz=CORE_MHZ
-            ),
-            price=config.PriceConfig(per_ghz_hour=36_000_000),
-        ),
-    )
-    make_keys(where, Payee(wallet))
-    where.jobs_dir.mkdir()
-    return read_identity(where, wallet)
+"""States in which a second death of the worker ends a job; a report that waits is only held up."""
 
 
 def _most_at_once(seen: tuple[Seen, ...]) -> int:

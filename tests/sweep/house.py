@@ -24,7 +24,11 @@ from typing import Any
 
 import docker
 
+from nunet_dms import config
 from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE
+from nunet_dms.node.identity import Identity, read_identity
+from nunet_dms.paths import Paths
+from nunet_dms.provider.keys import Payee, make_keys
 from tests.contract.oracle.oracle_world import ManualClock, World, running
 from tests.sweep.armed_worker import Arms
 
@@ -32,6 +36,8 @@ ROOT = Path(__file__).parents[2]
 BLOCK_INTERVAL_S = 0.2
 BUSYBOX = Path("/bin/busybox")
 REPOSITORY = "nunet-test-sweep"
+CORE_MHZ = 1000
+"""Of the one core that a node of these tests sells."""
 
 
 class RealClock(ManualClock):
@@ -174,6 +180,26 @@ def open_house(folder: Path, engine: docker.DockerClient) -> Iterator[House]:
         witness = Witness(engine)
         stack.callback(witness.close)
         yield House(folder, world, forge, witness, f"{REPOSITORY}@{image_id}", engine)
+
+
+def onboard(where: Paths, house: House, wallet: str, url: str = "") -> Identity:
+    """Write what `nunet onboard` writes for a node of one core."""
+    ticket_key = house.world.oracle.keys.ticket.public
+    where.config_dir.mkdir(parents=True)
+    config.save(
+        where.config_file,
+        config.Config(
+            oracle=config.OracleConfig(url=url or house.world.url, ticket_key=ticket_key),
+            wallet=config.WalletConfig(address=wallet),
+            capacity=config.CapacityConfig(
+                cpu_mhz=CORE_MHZ, ram_mb=64, disk_mb=100, core_mhz=CORE_MHZ
+            ),
+            price=config.PriceConfig(per_ghz_hour=36_000_000),
+        ),
+    )
+    make_keys(where, Payee(wallet))
+    where.jobs_dir.mkdir()
+    return read_identity(where, wallet)
 
 
 def _remove_image(engine: docker.DockerClient, image_id: str) -> None:

@@ -23,8 +23,7 @@ from nunet_dms.protocol.job import Checkpoint, JobSpec, Manifest, Resources
 from nunet_dms.protocol.submission import JobState
 from tests.contract.oracle.oracle_world import NETWORK_ID, Requester, tokens_at
 from tests.sweep.armed_worker import Arms
-from tests.sweep.case import CORE_MHZ, onboard
-from tests.sweep.house import House, Life
+from tests.sweep.house import CORE_MHZ, House, Life, onboard
 
 Found = TypeVar("Found")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from tests.sweep.case import Account, Death
+from tests.sweep.account import Account, Death
 
 AREAS = ("Journal", "DockerEngine", "OracleClient", "JobFolder")
 FILES = "files"

@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.sweep.case import LONGER_THAN_A_JOB_S, Account, Case, Death
+from tests.sweep.account import Account, Death
+from tests.sweep.case import LONGER_THAN_A_JOB_S, Case
 from tests.sweep.house import House
 from tests.sweep.table import Table
 

@@ -15,7 +15,8 @@ from nunet_dms.node.states import State
 from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.submission import JobState
-from tests.sweep.case import Case, Death
+from tests.sweep.account import Death
+from tests.sweep.case import Case
 from tests.sweep.fault_proxy import CUT, FAULTS, HALF, HANG, PASS, FaultProxy
 from tests.sweep.house import House, Life, RealClock, living_oracle
 from tests.sweep.place import Place, counted, wait_until

@@ -24,16 +24,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 
 import docker
 import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from nunet_dms.errors import EngineUnreachableError
-from nunet_dms.node.engine.place import Place
+from nunet_dms.node.engine.place import Place, Spot
 from nunet_dms.node.engine.profile import LOG_FILE_MB, LOG_FILES, MB
 from nunet_dms.node.engine.types import Facts, LogRecord
 
@@ -47,24 +46,18 @@ TAIL_MAX = 1_000_000
 """More than that, and everything is asked for."""
 FAR_BEHIND = 1000
 """So many new records in one reading: the job writes fast, go on without a pause."""
-READ_BYTES = 1024 * 1024
+READ_BYTES = 64 * 1024
 FRAME_HEAD_BYTES = 8
 """Stream, three zeros, and the length in four bytes (Docker API, ContainerAttach)."""
-STAMP_CHARS = 30
-"""`2026-01-02T03:04:05.123456789Z`: Docker writes all nine digits."""
+SECOND_CHARS, STAMP_CHARS = 19, 30
+"""`2026-01-02T03:04:05` and `.123456789Z`: Docker writes all nine digits."""
 EVERYTHING = 0
 SURELY_KEPT_BYTES = (LOG_FILES - 1) * LOG_FILE_MB * MB
 """Docker throws away its oldest file once the newest is full: what it still has is then more than
 this. A first reading that finds less begins where the output began."""
-RECORD_HEAD_MAX_BYTES = 64
-"""What a record takes in Docker's files besides what it says; 27 were seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRecord(LogRecord):
-    """A record of which it is known whether it went to stdout (1) or stderr (2)."""
-
-    stream: int = 0
+LINE_HEAD_MAX_BYTES, PART_HEAD_MAX_BYTES = 32, 128
+"""What a record takes in Docker's files besides what it says (its lengths, stream and time: 27 were
+seen); a part of a long line has the line's id too."""
 
 
 class ContainerLog:
@@ -82,12 +75,12 @@ class ContainerLog:
         facts = self._facts()
         return facts is None or facts.has_ended
 
-    def read(self, tail: int) -> Iterator[StreamRecord]:
+    def read(self, tail: int) -> Iterator[LogRecord]:
         """Yield the last `tail` records there are now, all for EVERYTHING; none if it is gone."""
         with self._open(tail=tail or "all", follow=0, timestamps=1) as response:
             if response.status_code == requests.codes.not_found:
                 return
-            yield from parse(iter(lambda: response.raw.read1(READ_BYTES), b""))
+            yield from parse(iter(lambda: response.raw.read(READ_BYTES), b""))
 
     def bell(self) -> requests.Response:
         """Return an answer whose body gets longer when the container writes, or ends."""
@@ -105,15 +98,15 @@ class ContainerLog:
 def read_records(log: ContainerLog, since_ns: int) -> Iterator[LogRecord]:
     """Yield a container's records from `since_ns` on until it has ended."""
     place, lines = Place(), _Lines()
-    new = 0
+    new, is_wanted = 0, False
     while True:
         with log.bell() as bell:  # before the reading: what is written after it rings
             is_over = log.is_over()
-            if place.runs:
-                found = _from_place(log, place, TAIL_FIRST + new + new // 4)
+            if (spot := place.spot) is None:
+                found = _from_start(log, since_ns)
             else:
-                found = _from_start(log)
-            new, is_wanted = 0, False
+                found = _from_place(log, spot, place.span + new + new // 4 + TAIL_FIRST)
+            new = 0
             for record in found:
                 place.add(record)
                 new += 1
@@ -121,8 +114,6 @@ def read_records(log: ContainerLog, since_ns: int) -> Iterator[LogRecord]:
                 is_wanted = is_wanted or record.at_ns >= since_ns
                 if is_wanted:
                     yield whole
-            if place.runs:
-                since_ns = 0  # from now on by place
             if is_over:
                 return
             if new < FAR_BEHIND:
@@ -135,7 +126,7 @@ class _Lines:
     def __init__(self) -> None:
         self._open: dict[int, int] = {}
 
-    def restored(self, record: StreamRecord) -> LogRecord:
+    def restored(self, record: LogRecord) -> LogRecord:
         """Return a record with the newline that the driver left out before it."""
         begun_ns = self._open.pop(record.stream, None)
         if not record.data.endswith(b"\n"):
@@ -145,9 +136,9 @@ class _Lines:
         return replace(record, data=b"\n" + record.data)
 
 
-def parse(parts: Iterator[bytes]) -> Iterator[StreamRecord]:
+def parse(parts: Iterator[bytes]) -> Iterator[LogRecord]:
     """Yield the records in the frames of an answer; raises EngineUnreachableError if it is torn."""
-    held = b""
+    held, second, second_ns = b"", b"", 0
     for part in parts:
         held = held + part if held else part
         at, size = 0, len(held)
@@ -156,70 +147,76 @@ def parse(parts: Iterator[bytes]) -> Iterator[StreamRecord]:
             end = start + int.from_bytes(held[at + 4 : start], "big")
             if end > size:
                 break
-            stamp = held[start : start + STAMP_CHARS]
-            yield StreamRecord(unix_ns(stamp), held[start + STAMP_CHARS + 1 : end], stream=held[at])
+            fraction = start + SECOND_CHARS
+            if held[start:fraction] != second:  # nearly every record has that of the one before
+                second = held[start:fraction]
+                second_ns = unix_s(second) * 1_000_000_000
+            text = start + STAMP_CHARS + 1
+            at_ns = second_ns + int(held[fraction + 1 : text - 2])
+            yield LogRecord(at_ns, held[text:end], False, held[at], end < size)
             at = end
         held = held[at:]
     if held:
         raise EngineUnreachableError("cannot read the log: Docker's answer broke off")
 
 
-def unix_ns(stamp: bytes) -> int:
-    """Read Docker's RFC 3339 time with nanoseconds; raises ValueError."""
-    whole, fraction = stamp[:19].decode(), stamp[20:29]
-    return _unix_s(whole) * 1_000_000_000 + int(fraction)
+def unix_s(second: bytes) -> int:
+    """Read `2026-01-02T03:04:05`, UTC; raises ValueError."""
+    return int(datetime.fromisoformat(f"{second.decode()}+00:00").timestamp())
 
 
-@lru_cache(maxsize=8)
-def _unix_s(text: str) -> int:
-    """Read the seconds; nearly every record has those of the one before."""
-    return int(datetime.fromisoformat(f"{text}+00:00").timestamp())
+def _from_start(log: ContainerLog, since_ns: int = 0) -> Iterator[LogRecord]:
+    """Yield everything; past the point where the start may be gone, one record says so.
 
-
-def _from_start(log: ContainerLog) -> Iterator[StreamRecord]:
-    """Yield everything; past the point where the start may be gone, one record says so."""
+    None does where there is more than what is asked for, which is from `since_ns` on.
+    """
     size, is_sure = 0, True
     for record in log.read(EVERYTHING):
-        size += len(record.data) + RECORD_HEAD_MAX_BYTES
-        if is_sure and size > SURELY_KEPT_BYTES:
+        if size == 0 and record.at_ns < since_ns:
             is_sure = False
-            yield replace(record, after_gap=True)
-        else:
-            yield record
+        if is_sure:
+            is_whole = record.data.endswith(b"\n")
+            size += len(record.data) + (LINE_HEAD_MAX_BYTES if is_whole else PART_HEAD_MAX_BYTES)
+            if size > SURELY_KEPT_BYTES:
+                is_sure = False
+                yield replace(record, after_gap=True)
+                continue
+        yield record
 
 
-def _from_place(log: ContainerLog, place: Place, tail: int) -> Iterator[StreamRecord]:
-    """Yield what comes after a place; the first record says if something between is gone."""
-    sought = Place(place.runs)
-    tail = EVERYTHING if sought.needs_start else tail
-    while True:
-        seen, is_found = Place(), False
-        for record in log.read(tail):
+def _from_place(log: ContainerLog, sought: Spot, tail: int) -> Iterator[LogRecord]:
+    """Yield what comes after a place; the first record says if something between is gone.
+
+    Where the place hangs on the start of the output, and that may be gone, a later one says so.
+    """
+    while sought.is_known:
+        is_found, seen = False, Place(from_start=sought.needs_start)
+        for record in _from_start(log) if sought.needs_start else log.read(tail):
             if is_found:
                 yield record
                 continue
             seen.add(record)
-            if record.at_ns > sought.until_ns and tail and len(seen.runs) == 1:
-                break  # it begins too late
             is_found = seen.is_at(sought)
+            if record.at_ns > sought.latest_ns:
+                break  # it begins too late
         if is_found:
             return
-        if not tail:
+        if sought.needs_start or tail == EVERYTHING:
             break
         tail = _wider(tail)
     yield from _after_gap(log, sought)
 
 
-def _after_gap(log: ContainerLog, place: Place) -> Iterator[StreamRecord]:
+def _after_gap(log: ContainerLog, place: Spot) -> Iterator[LogRecord]:
     """Yield what there is where the engine has thrown a place away, and what came after it."""
     is_first = True
     for record in log.read(EVERYTHING):
-        if is_first and record.at_ns <= place.until_ns:
+        if is_first and record.at_ns <= place.latest_ns:
             continue
         yield replace(record, after_gap=True) if is_first else record
         is_first = False
     if is_first:  # nothing is left, as of a container that somebody removed
-        yield StreamRecord(place.until_ns, b"", after_gap=True)
+        yield LogRecord(place.latest_ns, b"", after_gap=True)
 
 
 def _wider(tail: int) -> int:

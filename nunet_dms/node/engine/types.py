@@ -96,6 +96,10 @@ class LogRecord:
     data: bytes
     after_gap: bool = False
     """Whether the engine may have thrown records away before this one that nobody had read."""
+    stream: int = 1
+    """1 is stdout, 2 stderr. Within one the records of one time follow one another."""
+    more: bool = False
+    """Whether the next record is here already: who writes them to a disk may wait for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.journal_life import id_file, log_file
 from nunet_dms.node.poison import POISON_LIFE_S, Breaker, is_poison
+from nunet_dms.node.pool import Task
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.runner import Runner
 from nunet_dms.node.states import State
@@ -207,7 +208,9 @@ def test_a_new_state_is_lived_with_anew(machine: Machine) -> None:
     assert machine.row(journal).death_state == ""
 
 
-def test_a_report_whose_delivery_kills_the_worker_is_parked(machine: Machine) -> None:
+def test_a_report_whose_delivery_kills_the_worker_waits_until_it_lives_well(
+    machine: Machine,
+) -> None:
     journal, _ = machine.life()
     machine.job(journal, State.RUNNING)
     for _ in range(2):
@@ -216,11 +219,16 @@ def test_a_report_whose_delivery_kills_the_worker_is_parked(machine: Machine) ->
     assert machine.row(journal).state is State.EXITED
     for _ in range(2):
         journal, runner = machine.life(journal)
+    breaker = Breaker(journal, runner.replace)
+    for now_s in (0.0, POISON_LIFE_S - 1):
+        runner.advance()
+        breaker.look(runner.rows(), now_s)
+        assert not runner._deps.pool.is_busy(Task(machine.row(journal).job_id, "deliver"))
+    breaker.look(runner.rows(), POISON_LIFE_S)
     runner.advance()
     row = machine.row(journal)
-    assert (row.state, journal.outbox_waiting()) == (State.LOST, 0)
-    assert journal.report(row.job_id)  # kept as evidence
-    assert story(journal, row)[-1].endswith("with this job in state exited")
+    assert runner._deps.pool.is_busy(Task(row.job_id, "deliver"))
+    assert (row.state, journal.outbox_waiting()) == (State.EXITED, 1)
 
 
 def test_a_job_that_kills_before_it_is_accepted_is_given_up(machine: Machine) -> None:
