@@ -166,7 +166,7 @@ def report_of(side: Side, job_id: str, ticket_id: str, **changes: object) -> byt
 def ended(side: Side, **changes: object) -> str:
     """Return a job of which the report is taken."""
     job_id, ticket_id = taken(side)
-    side.let_pass(60)
+    side.let_pass(55)
     side.client.heartbeat(beat(job_id))
     side.client.report(job_id, report_of(side, job_id, ticket_id, **changes))
     return job_id

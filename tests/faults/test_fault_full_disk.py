@@ -53,7 +53,7 @@ class Provider:
         elif row.state is State.CREATED:
             journal.move(row, State.STARTING)
         elif row.state is State.STARTING:
-            journal.started(row, 1, "boot")
+            journal.started(row, 1, "boot", 1)
         elif row.state is State.RUNNING:
             journal.ended(row, END, f"key {job_id}", OFFER)
         elif row.state is State.EXITED:
