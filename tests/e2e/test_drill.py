@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,12 @@ from tests.e2e.conftest import NUNET
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(500)]
 
 DRILL_WAIT_S = 400
+HEED_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""A shell's programs in the background ignore Ctrl-C, and hand that on to their own."""
 STEP_WAIT_S = 30.0
 
 
@@ -148,8 +155,8 @@ def test_what_is_lost_is_named(around: Around) -> None:
 )
 def test_an_interrupted_drill_leaves_nothing(around: Around, number: int, moment: str) -> None:
     with subprocess.Popen(
-        [NUNET, "doctor", "--drill"], env=around.environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        [sys.executable, "-c", HEED_CTRL_C, NUNET, "doctor", "--drill"], env=around.environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         wait_until("its container", lambda: moment in str(around.containers()), DRILL_WAIT_S)
         os.killpg(process.pid, number)

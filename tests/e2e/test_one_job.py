@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
 from dataclasses import replace
 
 import pytest
@@ -31,6 +33,7 @@ for n in range(80):
 with open(out + "/ends", "a") as f: f.write("end\\n")
 """
 SECONDS_OF_STORY = 8
+MANIFEST_UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
 
 
 def test_a_job_gets_the_cpu_it_was_promised_and_no_more(stage: Stage) -> None:
@@ -84,9 +87,34 @@ def test_a_command_that_is_not_there_fails_at_once_and_costs_next_to_nothing(sta
     assert int(str(job["provider_amount"])) * 20 < int(str(job["price"]))
 
 
+class EmptyRegistry(http.server.BaseHTTPRequestHandler):
+    """A registry that has nothing (OCI distribution specification, error codes)."""
+
+    def do_GET(self) -> None:
+        self._answer(b"{}" if self.path == "/v2/" else MANIFEST_UNKNOWN)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_words: object) -> None:
+        """Stay quiet."""
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(404 if body is MANIFEST_UNKNOWN else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+
 def test_an_image_that_cannot_be_had_costs_nothing(stage: Stage) -> None:
-    path = stage.job_file("imageless", "", image=f"127.0.0.1:1/none@sha256:{'0' * 64}")
-    code, job, _ = stage.run(path, "imageless")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), EmptyRegistry) as registry:
+        threading.Thread(target=registry.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{registry.server_port}"
+        path = stage.job_file("imageless", "", image=f"{address}/none@sha256:{'0' * 64}")
+        code, job, _ = stage.run(path, "imageless")
+        registry.shutdown()
     assert (code, job["reason"], job["provider_amount"]) == (1, "image_unavailable", 0)
     assert job["requester_amount"] == job["price"]
 

@@ -25,7 +25,7 @@ DETAIL_MAX = 300
 FINAL = (
     *("manifest unknown", "unknown blob", "not found", "does not exist", "denied", "unauthorized"),
     *("verification failed", "no matching manifest", "invalid", "unsupported"),
-    *("not implemented", "filesystem layer", "unexpected media type"),
+    *("not implemented", "filesystem layer", "unexpected media type", "no such host"),
 )
 """Words of an answer that another try will not change; anything else is silence."""
 DISK_FULL = "no space left on device"
