@@ -114,23 +114,11 @@ def _check_facts(world: World, job: OracleJob, report: Report, found: list[Conta
         world.violated(
             f"job {job.job_id[:4]}: {report.reason.value} ({report.detail}), but {ended}: {names}"
         )
-    truth_ms = int(_ran_at_most_s(world, job, ran) * 1000)
+    truth_ms = int(ran.truth.ran_s * 1000) if ran else 0
     if report.ran_ms > truth_ms + ROUNDING_MS:
         world.violated(f"job {job.job_id[:4]}: {report.ran_ms} ms reported, {truth_ms} ran")
     if report.exit_code is not None and (ran is None or report.exit_code != ran.exit_code):
         world.violated(f"job {job.job_id[:4]}: exit code {report.exit_code} is not its own")
-
-
-def _ran_at_most_s(world: World, job: OracleJob, ran: Container | None) -> float:
-    """Return how long a job ran; where the wall clock was set, as long as it could be believed to.
-
-    Then the engine's own times are worth nothing, and its end is as late as the worker saw it.
-    """
-    if ran is None or ran.truth.started_s is None:
-        return 0.0
-    if "clock jump" in world.faults.met:
-        return job.reported_s - ran.truth.started_s
-    return ran.truth.ran_s
 
 
 def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
@@ -149,6 +137,8 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
         own = {Reason.SUCCEEDED if ran.exit_code == 0 else Reason.FAILED}
     elif ran.truth.by in OWN_ENDS:
         own = {OWN_ENDS[ran.truth.by]}
+        if ran.truth.by == "deadline" and "clock jump" in met:
+            own.add(Reason.FAILED)  # then its exit code is all that is known
     elif ran.truth.by != "stop":
         own = ours
     return own | stops | (ours if is_shaken else set())
@@ -173,7 +163,7 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        if _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
+        if ran.truth.ran_s >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)

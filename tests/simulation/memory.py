@@ -23,7 +23,9 @@ class MemoryFile:
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         _bring_up_to_date(self._db)
-        names = self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        self._db.execute("PRAGMA foreign_keys = ON")
+        tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid DESC"
+        names = self._db.execute(tables).fetchall()  # who refers to others comes after them
         self._clear = [f"DELETE FROM {name}" for (name,) in names]  # noqa: S608 - our own names
         self.changes: tuple[tuple[object, str, object], ...] = (
             (journal, "open_to_write", self._open),
@@ -34,10 +36,10 @@ class MemoryFile:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._db.execute("PRAGMA foreign_keys = OFF")
+        self._db.execute("BEGIN")
         for sql in self._clear:
             self._db.execute(sql)
-        self._db.execute("PRAGMA foreign_keys = ON")
+        self._db.execute("COMMIT")
 
     def _open(self, _path: Path, opened: tuple[int, str]) -> tuple[sqlite3.Connection, Life | None]:
         """Do what `journal_file.open_to_write` does with a file that is whole."""
