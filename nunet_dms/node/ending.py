@@ -164,9 +164,10 @@ def ran_ms(job: JobRow, evidence: Evidence) -> int:
     """Return for how long a container ran, in milliseconds.
 
     By the engine's times, which are the wall's. Where that was set while the job ran, or the
-    machine slept, they prove nothing, and what cannot be proven is in the requester's favour: the
-    smaller of those times and of what the monotonic clock counts from its start until we saw its
-    end. Never negative; 0 where the clock was set back beyond the start.
+    machine slept, they prove nothing, and what cannot be proven is in the requester's favour. The
+    smallest of: those times, as if it was set after the end; what the monotonic clock counts from
+    its start until we saw its end; and that less the wall's time since the end, as if it was set
+    before. Never negative; 0 where it was set back beyond the start, or on while the end waited.
     """
     facts = evidence.facts
     if facts is None or facts.started_ms is None or facts.finished_ms is None:
@@ -175,7 +176,8 @@ def ran_ms(job: JobRow, evidence: Evidence) -> int:
     most_ms = _most_ms(job, evidence)
     if most_ms is None or not was_clock_set(job, evidence):
         return by_wall_ms
-    return min(by_wall_ms, most_ms)
+    waited_ms = evidence.seen.wall_ms - facts.finished_ms
+    return max(min(by_wall_ms, most_ms, most_ms - waited_ms), 0)
 
 
 def was_clock_set(job: JobRow, evidence: Evidence) -> bool:
@@ -186,7 +188,9 @@ def was_clock_set(job: JobRow, evidence: Evidence) -> bool:
     facts, most_ms = evidence.facts, _most_ms(job, evidence)
     if facts is None or facts.started_ms is None or most_ms is None:
         return False
-    return abs(evidence.seen.wall_ms - facts.started_ms - most_ms) > CLOCK_SET_MS
+    by_wall_ms = evidence.seen.wall_ms - facts.started_ms
+    is_longer = (facts.finished_ms or 0) - facts.started_ms > most_ms + CLOCK_SET_MS
+    return is_longer or abs(by_wall_ms - most_ms) > CLOCK_SET_MS  # it may have been set twice
 
 
 def _most_ms(job: JobRow, evidence: Evidence) -> int | None:

@@ -61,6 +61,8 @@ class World:
         self.violations: list[str] = []
         self.time = VirtualTime(self.chance)
         self.wall_offset_s = 0.0
+        self.clock_set_s: list[float] = []
+        """When it was set."""
         self.boot = 1
         self.booted_s = 0.0
         self.plan = plan or draw_plan(self.chance)
@@ -318,6 +320,7 @@ class World:
     def jump_clock(self) -> None:
         by_s = self.choice((3600.0, -3600.0, 3 * 86400.0, -3 * 86400.0))
         self.wall_offset_s += by_s
+        self.clock_set_s.append(self.now_s)
         self.say(f"wall clock jumps by {by_s:+.0f} s")
         if self.chance.random() < 0.5:
             self.after(self.draw(0, 5), self.drain)  # who reads the clock anew is not its reader

@@ -174,11 +174,12 @@ def test_every_combination_has_a_reason_and_success_needs_all_of_its_facts(
     [
         (3500, Moment(3600, 12_600), 10_000, 2500),  # nothing odd
         (3500, Moment(3_600_000, 3_610_000), 10_000, 2500),  # seen an hour later
-        (86_403_500, Moment(86_403_600, 12_600), 10_000, 2600),  # set on by a day meanwhile
-        (3500, Moment(86_403_600, 12_600), 10_000, 2500),  # set on after the end
+        (86_403_500, Moment(86_403_600, 12_600), 10_000, 2500),  # set on by a day meanwhile
+        (3500, Moment(86_403_600, 12_600), 10_000, 0),  # set on after the end: not proven
+        (86_403_500, Moment(3600, 12_600), 10_000, 2600),  # set on, and back after the end
         (0, Moment(-80_000, 12_600), 10_000, 0),  # set back: nothing is proven
-        (3_601_000, Moment(3_700_000, 3_610_000), 10_000, 3_600_000),  # long, and nothing odd
-        (3_601_000, Moment(9_000_000, 3_610_000), 10_000, 3_600_000),  # set on, seen an hour later
+        (3_601_000, Moment(3_700_000, 3_709_000), 10_000, 3_600_000),  # long, and nothing odd
+        (3_601_000, Moment(9_000_000, 3_610_000), 10_000, 0),  # set on while the end waited
         (3500, Moment(86_403_600, 12_600), None, 2500),  # a row of an older release
         (900, Moment(1000, 12_600), 12_595, 0),  # the engine noted the start after the end
     ],
