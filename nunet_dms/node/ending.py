@@ -15,6 +15,8 @@ from nunet_dms.protocol.signing import Domain, seal
 
 CLOCK_SET_MS = 5_000
 """Wall and monotonic clock may drift apart by this while a job runs; more, and one was set."""
+BY_SIGNAL = frozenset({137, 143})
+"""Exit codes of what SIGKILL and SIGTERM end, whoever sends them."""
 UNTOLD = History((), is_whole=False)
 
 
@@ -69,17 +71,24 @@ def classify(job: JobRow, evidence: Evidence) -> Failure:
         return Failure(reason, _STOPS.get(reason, "the node stopped the job"))
     if fault := _stopped_by_others(job, history) or _unseen(job, evidence):
         return Failure(Reason.NODE_FAULT, fault)
-    return _own_end(job, facts, ran_ms(job, evidence))
+    return _own_end(job, facts, evidence)
 
 
-def _own_end(job: JobRow, facts: Facts, run_ms: int) -> Failure:
-    """Return the reason for an end that nobody but the job, its limits and the kernel made."""
+def _own_end(job: JobRow, facts: Facts, evidence: Evidence) -> Failure:
+    """Return the reason for an end that nobody but the job, its limits and the kernel made.
+
+    The limit counts as reached only by the engine's own times, and where both clocks agree: else a
+    job that ended at once would be charged for all the time until we saw it.
+    """
     if facts.oom_killed and facts.exit_code != 0:
         return Failure(
             Reason.OUT_OF_MEMORY, f"the job used more than its {job.ram_mb} MB of memory"
         )
-    if run_ms >= job.time_limit_s * 1000:  # the deadline inside, while no worker lived
+    is_over = ran_ms(job, evidence) >= job.time_limit_s * 1000
+    if is_over and not was_clock_set(job, evidence):  # the deadline inside, while no worker lived
         return Failure(Reason.TIME_LIMIT, _STOPS[Reason.TIME_LIMIT])
+    if facts.exit_code in BY_SIGNAL and not _is_told(evidence.history):
+        return Failure(Reason.NODE_FAULT, _nobody_knows(facts.exit_code) + _away(job))
     if facts.exit_code == 0:
         return Failure(Reason.SUCCEEDED, "")
     return Failure(Reason.FAILED, f"the job ended with exit code {facts.exit_code}")
@@ -116,13 +125,23 @@ def _unseen(job: JobRow, evidence: Evidence) -> str:
     `stop`: a history that tells), or else they ended meanwhile: exit code kept, no event. With
     live-restore they run on in both cases, and what ended meanwhile has its true exit code.
     """
-    history = evidence.history
-    is_seen = any(event.action == "die" for event in history.events)
-    if is_seen or history.is_whole or evidence.keeps_running:
+    if _is_told(evidence.history) or evidence.keeps_running:
         return ""
     return (
         "nobody saw how the job ended: the engine was restarted, and it does not keep containers"
         " running meanwhile (live-restore)" + _away(job)
+    )
+
+
+def _is_told(history: History) -> bool:
+    """Whether the engine remembers the end, and so whatever led to it."""
+    return history.is_whole or any(event.action == "die" for event in history.events)
+
+
+def _nobody_knows(exit_code: int) -> str:
+    return (
+        f"a signal ended the job (exit code {exit_code}), and the engine was restarted: nobody"
+        " knows whether it was stopped on the node"
     )
 
 
@@ -145,20 +164,43 @@ def ran_ms(job: JobRow, evidence: Evidence) -> int:
     """Return for how long a container ran, in milliseconds.
 
     By the engine's times, which are the wall's. Where that was set while the job ran, or the
-    machine slept, never more than the monotonic clock counts from its start until we saw its end.
+    machine slept, they prove nothing, and what cannot be proven is in the requester's favour. The
+    smallest of: those times, as if it was set after the end; what the monotonic clock counts from
+    its start until we saw its end; and that less the wall's time since the end, as if it was set
+    before. Never negative; 0 where it was set back beyond the start, or on while the end waited.
     """
     facts = evidence.facts
     if facts is None or facts.started_ms is None or facts.finished_ms is None:
         return 0
     by_wall_ms = max(facts.finished_ms - facts.started_ms, 0)
-    is_noted = job.started_ms is not None  # else the monotonic time is when it was asked to start
-    if not is_noted or job.started_mono_ms is None or job.boot_id != evidence.boot_id:
+    most_ms = _most_ms(job, evidence)
+    if most_ms is None or not was_clock_set(job, evidence):
         return by_wall_ms
-    most_ms = max(evidence.seen.mono_ms - job.started_mono_ms, 0)
-    set_by_ms = evidence.seen.wall_ms - facts.started_ms - most_ms
-    if set_by_ms > CLOCK_SET_MS:
-        return min(by_wall_ms, most_ms)
-    return most_ms if set_by_ms < -CLOCK_SET_MS else by_wall_ms
+    waited_ms = evidence.seen.wall_ms - facts.finished_ms
+    return max(min(by_wall_ms, most_ms, most_ms - waited_ms), 0)
+
+
+def was_clock_set(job: JobRow, evidence: Evidence) -> bool:
+    """Whether wall and monotonic clock disagree on the time from a start until we saw the end.
+
+    False where only one of them is known, as in a row of an older release.
+    """
+    facts, most_ms = evidence.facts, _most_ms(job, evidence)
+    if facts is None or facts.started_ms is None or most_ms is None:
+        return False
+    by_wall_ms = evidence.seen.wall_ms - facts.started_ms
+    is_longer = (facts.finished_ms or 0) - facts.started_ms > most_ms + CLOCK_SET_MS
+    return is_longer or abs(by_wall_ms - most_ms) > CLOCK_SET_MS  # it may have been set twice
+
+
+def _most_ms(job: JobRow, evidence: Evidence) -> int | None:
+    """Return the monotonic time from a start, or the wish for it, until we saw the end.
+
+    None where it was not noted in this boot.
+    """
+    if job.started_mono_ms is None or job.boot_id != evidence.boot_id:
+        return None
+    return max(evidence.seen.mono_ms - job.started_mono_ms, 0)
 
 
 _STOPS = {

@@ -33,6 +33,7 @@ from nunet_dms.node.states import State
 
 JOBS_SHOWN_MAX = 1000
 NOTES_SHOWN_MAX = 5
+JOB_COLUMNS = tuple(field.name for field in fields(JobRow))
 
 
 class JournalReader:
@@ -175,6 +176,6 @@ class JournalReader:
 
 def job_of(row: sqlite3.Row) -> JobRow:
     """Return a row of the table as a value."""
-    known = {field.name: row[field.name] for field in fields(JobRow)}
+    known = {name: row[name] for name in JOB_COLUMNS}
     known["state"] = State(known["state"])
     return JobRow(**known)

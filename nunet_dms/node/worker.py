@@ -174,8 +174,9 @@ class Worker:
             if self._is_due("heartbeat"):
                 beat = self._heartbeat()
                 self._regularly("heartbeat", HEARTBEAT_EVERY_S, lambda: deps.oracle.heartbeat(beat))
-            poll = self._inbox.next_poll()
-            self._task("poll", lambda: deps.oracle.poll(poll))
+            if self._can("poll"):
+                poll = self._inbox.next_poll()
+                self._task("poll", lambda: deps.oracle.poll(poll))
 
     def _introduce(self, oracle: OracleInfo) -> None:
         self._task("register", self._introduction.task(oracle))

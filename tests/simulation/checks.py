@@ -122,14 +122,15 @@ def _check_facts(world: World, job: OracleJob, report: Report, found: list[Conta
 
 
 def _ran_at_most_s(world: World, job: OracleJob, ran: Container | None) -> float:
-    """Return how long a job ran; where the wall clock was set, as long as it could be believed to.
+    """Return how long a job ran; where the wall clock was set more than once, until its report.
 
-    Then the engine's own times are worth nothing, and its end is as late as the worker saw it.
+    Then one setting may hide what the other did to the engine's times.
     """
     if ran is None or ran.truth.started_s is None:
         return 0.0
-    if "clock jump" in world.faults.met:
-        return job.reported_s - ran.truth.started_s
+    began_s, ended_s = ran.truth.started_s, job.reported_s
+    if sum(began_s <= when_s <= ended_s for when_s in world.clock_set_s) > 1:
+        return ended_s - began_s
     return ran.truth.ran_s
 
 
@@ -149,6 +150,8 @@ def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]
         own = {Reason.SUCCEEDED if ran.exit_code == 0 else Reason.FAILED}
     elif ran.truth.by in OWN_ENDS:
         own = {OWN_ENDS[ran.truth.by]}
+        if ran.truth.by == "deadline" and "clock jump" in met:
+            own.add(Reason.FAILED)  # then its exit code is all that is known
     elif ran.truth.by != "stop":
         own = ours
     return own | stops | (ours if is_shaken else set())
@@ -173,7 +176,7 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        if _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
+        if ran.truth.ran_s >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from nunet_dms.node import delivery, inbox, journal, logs, pool, prepare
+from nunet_dms.node import delivery, inbox, journal, logs, pool, prepare, running, worker
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.folder import JobFolder
-from nunet_dms.node.journal import Journal
 from nunet_dms.node.rows import JobRow
-from nunet_dms.wholefile import write_whole
 from tests.simulation import checks, papers
 from tests.simulation.faults import LogDisk, Room, on_this_disk
+from tests.simulation.memory import MemoryFile
+from tests.simulation.papers import LEASE_S
 from tests.simulation.virtual import replaced
 from tests.simulation.world import World
 
@@ -58,22 +58,22 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._template = folder / "template"
-        self._template.mkdir()
-        Journal(self._template / "journal.db", lambda: 0).close()
+        self._file = MemoryFile()
 
     def live(self, seed: int) -> History:
         """Live through one history."""
         folder = self._folder / "history"
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self._template, folder)
+        folder.mkdir()
+        self._file.clear()
         world, errors = World(seed, folder), Errors()
-        write = on_this_disk(world.faults, write_whole)
+        write = on_this_disk(world.faults, _write)
         changes = (
-            (Room, "faults", world.faults),
-            (journal, "Storage", Room),
+            (journal, "Storage", lambda path: Room(path, world.faults)),
             (prepare, "_write_deadline", _write_deadline),
             *papers.CHANGES,
+            *self._file.changes,
+            *PACE,
             (pool, "threading", _threads(world)),
             (logs, "time", SimpleNamespace(monotonic=world.monotonic_s)),
             (logs, "os", LogDisk(world.faults)),
@@ -108,8 +108,18 @@ class Lab:
 def lab() -> Iterator[Lab]:
     """Make a lab, in memory where that can be, and clear it away."""
     parent = MEMORY_DISK if os.access(MEMORY_DISK, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="nunet-sim-", dir=parent) as folder:
-        yield Lab(Path(folder))
+    papers.paper_of.cache_clear()
+    gc.collect()
+    gc.freeze()
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 10, 100)
+    try:
+        with tempfile.TemporaryDirectory(prefix="nunet-sim-", dir=parent) as folder:
+            yield Lab(Path(folder))
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        papers.paper_of.cache_clear()
 
 
 @contextmanager
@@ -151,4 +161,36 @@ def _threads(world: World) -> SimpleNamespace:
         def is_alive(self) -> bool:
             return not self._task.dead
 
-    return SimpleNamespace(Thread=Thread, Event=threading.Event, Lock=threading.Lock)
+    return SimpleNamespace(Thread=Thread, Event=Flag)
+
+
+class Flag:
+    """A `threading.Event` in a process of one thread."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole; `on_this_disk` is what may end in the middle of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+PACE: tuple[tuple[object, str, object], ...] = (
+    (worker, "HEARTBEAT_EVERY_S", LEASE_S / 3),
+    (worker, "ENGINE_CHECK_EVERY_S", 90.0),
+    (worker, "STATUS_EVERY_S", 120.0),
+    (running, "SAMPLE_EVERY_S", 5.0),
+    (worker, "check_oracle", lambda info, *_: info),
+)
+"""Less of what only shows that a worker lives; what Oracle it trusts has tests of its own."""

@@ -8,17 +8,20 @@ is really signed and checked, the transaction is a number (tests/contract has re
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import TypeVar, cast
 
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import VerificationError
-from nunet_dms.node import admission, inbox, introduction, payout
+from nunet_dms.node import admission, inbox, payout
 from nunet_dms.node.identity import Identity
+from nunet_dms.node.introduction import Introduction
 from nunet_dms.node.payout import Payout
 from nunet_dms.node.rows import JobRow
-from nunet_dms.protocol import keys, strict
+from nunet_dms.protocol import keys, signing, strict
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.job import JobSpec, Resources
 from nunet_dms.protocol.keys import SigningKey
@@ -27,6 +30,8 @@ from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.report import Verdict
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed, seal
 from nunet_dms.protocol.ticket import Ticket, seal_ticket
+
+T = TypeVar("T")
 
 START_S = 1_800_000_000
 """Unix time at which every history begins."""
@@ -42,6 +47,7 @@ DISK_MB = 1
 REQUESTER, ESCROW, SETTLEMENT, WALLET = (
     PaymentKey.from_seed(bytes([number]) * 32) for number in range(1, 5)
 )
+REGISTRATION = Sealed(payload="{}", public_key="0" * 64, signature="0" * 128)
 ORACLE, NODE = SigningKey(b"\x05" * 32), SigningKey(b"\x06" * 32)
 US = Identity(NODE, SETTLEMENT, WALLET.address(0).bech32)
 INFO = OracleInfo(
@@ -154,6 +160,46 @@ def _verdict(sealed: Sealed, ticket_key: str) -> Verdict:
 remembered = lru_cache(maxsize=4096)
 
 
+class Codec:
+    """`strict.encode` and `strict.decode`, worked out once for each value.
+
+    That what is decoded is what was encoded has tests of its own.
+    """
+
+    MOST = 4096
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, object] = {}
+        self._bytes: dict[tuple[type, object], bytes] = {}
+        self._encode, self._decode = strict.encode, strict.decode
+
+    def encode(self, value: object) -> bytes:
+        """Return the canonical bytes of a value."""
+        key = (type(value), value)
+        try:
+            data = self._bytes.get(key)
+        except TypeError:  # it can be changed
+            return self._encode(value)
+        if data is None:
+            if len(self._bytes) > self.MOST:
+                self._bytes.clear()
+                self._values.clear()
+            data = self._bytes[key] = self._encode(value)
+            self._values[data] = value
+        return data
+
+    def decode(self, kind: type[T], data: bytes | str, *, at: str = "$") -> T:
+        """Return the value of that kind which has these bytes."""
+        raw = data.encode() if isinstance(data, str) else data
+        found = self._values.get(raw)
+        if type(found) is not kind:
+            found = self._values[raw] = self._decode(kind, data, at=at)
+        return cast("T", found)
+
+
+CODEC = Codec()
+
+
 def _digest_once(kind: type[JobRequest] | type[JobSpec]) -> property:
     """Return the property `digest` of a kind, worked out once for each value."""
     plain = kind.digest.fget
@@ -169,17 +215,42 @@ def _digest_once(kind: type[JobRequest] | type[JobSpec]) -> property:
     return property(digest)
 
 
+def _sign(key: SigningKey, message: bytes) -> str:
+    return _mark(key.public, message)
+
+
+def _is_signed_by(public: str, message: bytes, signature: str) -> bool:
+    return signature == _mark(public, message)
+
+
+def _mark(public: str, message: bytes) -> str:
+    return hashlib.blake2b(message, key=bytes.fromhex(public)).hexdigest()
+
+
+def _introduce(self: Introduction, _oracle: OracleInfo) -> Callable[[], int]:
+    """Do what `Introduction.task` does, with the same words each time."""
+    deps, news = self._deps, self._news
+
+    def introduce() -> int:
+        deps.oracle.register(REGISTRATION)
+        return news
+
+    return introduce
+
+
 CHANGES: tuple[tuple[object, str, object], ...] = (
     (inbox, "sign_settlement", sign_settlement),
     (inbox, "open_receipt", open_receipt),
     (inbox, "read_offer", remembered(admission.read_offer)),
     (admission, "read_offer", remembered(admission.read_offer)),
     (admission, "escrow_terms", remembered(admission.escrow_terms)),
-    (strict, "decode", remembered(strict.decode)),
+    (strict, "encode", CODEC.encode),
+    (strict, "decode", CODEC.decode),
     (JobRequest, "digest", _digest_once(JobRequest)),
     (JobSpec, "digest", _digest_once(JobSpec)),
-    (introduction, "read_platform", remembered(introduction.read_platform)),
     (keys, "NaclKey", remembered(keys.NaclKey)),
-    (keys, "VerifyKey", remembered(keys.VerifyKey)),
+    (SigningKey, "sign", _sign),
+    (signing, "is_signed_by", _is_signed_by),
+    (Introduction, "task", _introduce),
 )
 """What the simulation gives other values: module, name, value."""

@@ -24,16 +24,16 @@ class Order:
 
 
 def draw_orders(chance: random.Random, calm_s: float) -> tuple[Order, ...]:
-    """Draw one to four jobs of half a core to two cores."""
+    """Draw one to three jobs of half a core to two cores."""
     span = int(min(calm_s, 50.0)) // TICKETS_EVERY_S + 1
     return tuple(
         _draw_order(chance, number, span)
-        for number in range(1, chance.choice((1, 1, 1, 1, 2, 2, 3, 4)) + 1)
+        for number in range(1, chance.choice((1, 1, 1, 1, 1, 2, 2, 3)) + 1)
     )
 
 
 def _draw_order(chance: random.Random, number: int, span: int) -> Order:
-    limit_s = chance.choice((10, 30, 60, 240))
+    limit_s = chance.choice((10, 30, 60, 90))
     cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
     paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
     run_s = chance.choice((0.0, chance.uniform(0, 5), chance.uniform(0, 40), limit_s * 1.3))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -21,7 +21,6 @@ from nunet_dms.node.clock import Clock
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.inbox import InboxHandler
 from nunet_dms.node.journal import Journal
-from nunet_dms.node.journal_life import leave
 from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.pool import Pool
 from nunet_dms.node.rows import JobRow
@@ -62,6 +61,8 @@ class World:
         self.violations: list[str] = []
         self.time = VirtualTime(self.chance)
         self.wall_offset_s = 0.0
+        self.clock_set_s: list[float] = []
+        """When it was set."""
         self.boot = 1
         self.booted_s = 0.0
         self.plan = plan or draw_plan(self.chance)
@@ -70,12 +71,13 @@ class World:
         self.oracle = StandInOracle(self)
         self.engine = StandInEngine(self, {each.image: each.program for each in self.orders})
         self.life: Life | None = None
+        self.wishes = Wishes(folder / "cancel")
         self.lives = 0
         self.starts_again = False
         """The last life ended itself because the disk failed."""
         self.rows_at_end: tuple[JobRow, ...] = ()
         self._turns = self._befallen = 0
-        self._stopped = False
+        self._stopped = self._is_over = False
         self._expected = len(self.orders)
 
     # What everything in it uses.
@@ -150,7 +152,7 @@ class World:
         """Live through the history."""
         self._plan_ahead()
         self._begin_life()
-        while not self._is_over():
+        while not self._is_over:
             if self.now_s > self.plan.calm_s + FOREVER_S:
                 self.violated(f"did not drain: {self._what_is_left()}")
                 break
@@ -191,6 +193,7 @@ class World:
             if life is not None and (next_s is None or life.step_s <= next_s):
                 self.time.now_s = max(life.step_s, self.now_s)
                 life.step()
+                self._is_over = self._has_ended()
             else:
                 self.time.run_next()
             if (life := self.life) is not None and life.pool.wake.is_set():
@@ -237,15 +240,15 @@ class World:
         life.close()
         self._stopped = False
 
-    def _is_over(self) -> bool:
+    def _has_ended(self) -> bool:
         jobs = self.oracle.jobs.values()
         return (
-            len(jobs) == self._expected
+            self.life is not None
+            and not self.engine.containers
+            and len(jobs) == self._expected
             and all(job.is_over for job in jobs)
-            and self.life is not None
             and self.life.has_swept
             and not self.life.worker.has_jobs
-            and not self.engine.containers
         )
 
     def _what_is_left(self) -> str:
@@ -317,6 +320,7 @@ class World:
     def jump_clock(self) -> None:
         by_s = self.choice((3600.0, -3600.0, 3 * 86400.0, -3 * 86400.0))
         self.wall_offset_s += by_s
+        self.clock_set_s.append(self.now_s)
         self.say(f"wall clock jumps by {by_s:+.0f} s")
         if self.chance.random() < 0.5:
             self.after(self.draw(0, 5), self.drain)  # who reads the clock anew is not its reader
@@ -349,7 +353,7 @@ class World:
             job_id = self.choice(sorted(self.oracle.jobs))
             self.say(f"provider cancels {job_id[:4]}")
             self.faults.met.add(f"provider cancels {job_id}")
-            ask_to_cancel(self.folder / "cancel", job_id)
+            self.wishes.ask(job_id)
 
     def meddle(self, how: str) -> None:
         """Somebody does something to one of our containers by hand."""
@@ -384,6 +388,25 @@ NEMESES: dict[str, Callable[[World], None]] = {
     "requester cancels": World.cancel_as_requester,
     "provider cancels": World.cancel_as_provider,
 }
+
+
+class Wishes:
+    """The folder of the owner's wishes to cancel, which is not looked at before there is one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._has_any = False
+
+    def ask(self, job_id: str) -> None:
+        """Do what `nunet jobs cancel` does."""
+        ask_to_cancel(self._folder, job_id)
+        self._has_any = True
+
+    def is_dir(self) -> bool:
+        return self._has_any
+
+    def iterdir(self) -> Iterator[Path]:
+        return self._folder.iterdir()
 
 
 class Life:
@@ -422,13 +445,14 @@ class Life:
         runner = Runner(deps)
         inbox = InboxHandler(deps, runner, lookout.capacity, world.folder / "receipts")
         inbox.resume()
-        self.worker = Worker(deps, runner, inbox, lookout, CONFIG, world.folder / "cancel")
+        wishes = cast("Path", world.wishes)
+        self.worker = Worker(deps, runner, inbox, lookout, CONFIG, wishes)
 
     def step(self) -> None:
         """Let the worker turn once."""
         self.worker.step()
         world = self._world
-        self.step_s = max(world.now_s + world.draw(0.5, world.plan.step_s), self._stalled_until_s)
+        self.step_s = max(world.now_s + world.draw(0.25, 1) * world.plan.step_s, self._stalled_until_s)
 
     def hurry(self) -> None:
         """Something waits to be looked at: turn soon."""
@@ -452,5 +476,6 @@ class Life:
 
     def close(self) -> None:
         """Nothing runs any more: the kernel closes the file, if the worker did not."""
-        if self.journal._leave.detach() is not None:
-            leave(self._db, self._path)
+        if (left := self.journal._leave.detach()) is not None:
+            _, leave, values, _ = left
+            leave(*values)

@@ -75,6 +75,8 @@ CASES: list[tuple[dict[str, object] | None, dict[str, object], History, bool, st
     ({"exit_code": 143}, {}, FORGOT, False, "node_fault"),
     ({}, {}, FORGOT, False, "node_fault"),
     ({"exit_code": 7}, {}, FORGOT, True, "failed"),
+    ({"exit_code": 137}, {}, FORGOT, True, "node_fault"),  # by hand, before the restart?
+    ({"exit_code": 143}, {}, FORGOT, True, "node_fault"),
     ({}, {}, FORGOT, True, "succeeded"),
     ({}, {}, seen("die", is_whole=False), False, "succeeded"),
     ({}, {}, seen(), False, "succeeded"),
@@ -172,9 +174,12 @@ def test_every_combination_has_a_reason_and_success_needs_all_of_its_facts(
     [
         (3500, Moment(3600, 12_600), 10_000, 2500),  # nothing odd
         (3500, Moment(3_600_000, 3_610_000), 10_000, 2500),  # seen an hour later
-        (86_403_500, Moment(86_403_600, 12_600), 10_000, 2600),  # set on by a day meanwhile
-        (3500, Moment(86_403_600, 12_600), 10_000, 2500),  # set on after the end
-        (0, Moment(-80_000, 12_600), 10_000, 2600),  # set back
+        (86_403_500, Moment(86_403_600, 12_600), 10_000, 2500),  # set on by a day meanwhile
+        (3500, Moment(86_403_600, 12_600), 10_000, 0),  # set on after the end: not proven
+        (86_403_500, Moment(3600, 12_600), 10_000, 2600),  # set on, and back after the end
+        (0, Moment(-80_000, 12_600), 10_000, 0),  # set back: nothing is proven
+        (3_601_000, Moment(3_700_000, 3_709_000), 10_000, 3_600_000),  # long, and nothing odd
+        (3_601_000, Moment(9_000_000, 3_610_000), 10_000, 0),  # set on while the end waited
         (3500, Moment(86_403_600, 12_600), None, 2500),  # a row of an older release
         (900, Moment(1000, 12_600), 12_595, 0),  # the engine noted the start after the end
     ],
@@ -185,6 +190,24 @@ def test_setting_the_clock_makes_no_job_longer(
     job = replace(admitted, boot_id=BOOT, started_ms=1000, started_mono_ms=mono_ms)
     facts = replace(ENDED, finished_ms=finished_ms)
     assert ran_ms(job, Evidence(facts, OWN, True, BOOT, seen)) == run_ms
+
+
+@pytest.mark.parametrize(
+    ("finished_ms", "exit_code", "seen", "reason"),
+    [
+        (3500, 0, Moment(-3_000_000, 600_000), Reason.SUCCEEDED),  # set back after the end
+        (0, 0, Moment(-3_000_000, 600_000), Reason.SUCCEEDED),  # set back while it ran
+        (86_403_500, 0, Moment(86_403_600, 600_000), Reason.SUCCEEDED),  # set on by a day
+        (86_403_500, 143, Moment(86_403_600, 600_000), Reason.FAILED),
+        (600_000, 143, Moment(600_100, 610_000), Reason.TIME_LIMIT),  # both clocks say so
+    ],
+)
+def test_a_clock_that_was_set_says_nothing_of_the_limit(
+    admitted: JobRow, finished_ms: int, exit_code: int, seen: Moment, reason: Reason
+) -> None:
+    job = replace(admitted, boot_id=BOOT, started_ms=1000, started_mono_ms=10_000)
+    facts = replace(ENDED, finished_ms=finished_ms, exit_code=exit_code)
+    assert classify(job, Evidence(facts, OWN, True, BOOT, seen)).reason is reason
 
 
 @pytest.fixture

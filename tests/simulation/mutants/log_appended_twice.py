@@ -1,0 +1,13 @@
+"""After a restart the log is read again from where its index says, and appended to what is there."""
+
+from nunet_dms.node.logs import _Pump
+
+PLAIN = _Pump.__init__
+
+
+def init(self: _Pump, *args: object) -> None:
+    PLAIN(self, *args)
+    self._at = self._size
+
+
+CHANGES = ((_Pump, "__init__", init),)
