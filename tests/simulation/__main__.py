@@ -5,14 +5,15 @@ their programs do (scenario.py), what goes wrong and when (faults.py), and which
 that are due goes first (virtual.py). This command prints what happened in it.
 
 What is under test is the production worker as it is: Worker, Runner, Running, InboxHandler, the
-pool, the log's pump, delivery, job folders, and the journal in a real SQLite file with its real
-schema. What surrounds it is not:
+pool, the log's pump, delivery, job folders, and the journal in real SQLite with its real schema.
+What surrounds it is not:
 
     virtual.py          time; a thread is a greenlet that gives way wherever it would block
     stand_in_engine.py  containers that run programs on that time; what really happened in them is
                         kept apart from what the engine says of it
     stand_in_oracle.py  offers, leases, logs, reports, settlements; money in, money out
     papers.py           keys and signed offers, made once for many histories
+    memory.py           the journal's file in memory: what was committed outlives a crash
     looking.py          a machine that stays as it is
     world.py            puts these together, lets them live, and breaks things: crashes, restarts of
                         worker, engine and host, clocks that jump, full disks, people with `docker`

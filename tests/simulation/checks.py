@@ -122,16 +122,18 @@ def _check_facts(world: World, job: OracleJob, report: Report, found: list[Conta
 
 
 def _ran_at_most_s(world: World, job: OracleJob, ran: Container | None) -> float:
-    """Return how long a job ran; where the wall clock was set more than once, until its report.
+    """Return how long a job can be said to have run; as long as it did, unless a clock was set.
 
-    Then one setting may hide what the other did to the engine's times.
+    Once: its start may be taken for the moment at which it was asked for. More than once: one
+    setting may hide what the other did to the engine's times, until the job was reported.
     """
-    if ran is None or ran.truth.started_s is None:
+    if ran is None or ran.truth.started_s is None or ran.truth.ended_s is None:
         return 0.0
-    began_s, ended_s = ran.truth.started_s, job.reported_s
-    if sum(began_s <= when_s <= ended_s for when_s in world.clock_set_s) > 1:
-        return ended_s - began_s
-    return ran.truth.ran_s
+    given_s = ran.truth.started_s if job.started_s is None else job.started_s
+    times = sum(given_s <= when_s <= job.reported_s for when_s in world.clock_set_s)
+    if times == 0:
+        return ran.truth.ran_s
+    return (ran.truth.ended_s if times == 1 else job.reported_s) - given_s
 
 
 def _reasons(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
@@ -176,7 +178,7 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        if ran.truth.ran_s >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
+        if _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)

@@ -1,8 +1,9 @@
 """What is signed: the parties' keys, and offers, each made once and used in many histories.
 
-Ed25519 and escrow addresses cost a millisecond for each offer, so that what only reads them is
-remembered by its arguments. Settlements and receipts are not built on a ledger here: their verdict
-is really signed and checked, the transaction is a number (tests/contract has real ones).
+Escrow addresses and JSON cost a millisecond for each offer, so that what only reads them is
+remembered by its arguments, and a signature is a digest with its key, which nobody here forges.
+Settlements and receipts are not built on a ledger: their verdict is signed and checked in that way,
+the transaction is a number (tests/contract has real ones).
 """
 
 from __future__ import annotations

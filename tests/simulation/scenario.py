@@ -36,7 +36,7 @@ def _draw_order(chance: random.Random, number: int, span: int) -> Order:
     limit_s = chance.choice((10, 30, 60, 90))
     cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
     paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
-    run_s = chance.choice((0.0, chance.uniform(0, 5), chance.uniform(0, 40), limit_s * 1.3))
+    run_s = chance.choice((0.0, chance.uniform(0, 5), *[chance.uniform(5, 40)] * 2, limit_s * 1.3))
     return Order(
         Shape(number, cpu_mhz, limit_s), paid_s, _draw_program(chance, number, run_s, limit_s)
     )
@@ -47,7 +47,7 @@ def _draw_program(chance: random.Random, number: int, run_s: float, limit_s: int
         ("plain",) * 12 + ("oom", "giant", "no start", "pulled", "missing", "poison")
     )
     oom = kind == "oom"
-    times = sorted(run_s * chance.random() for _ in range(chance.choice((0, 1, 2, 4))))
+    times = sorted(run_s * chance.random() ** 2 for _ in range(chance.choice((0, 2, 3, 5))))
     return Program(
         run_s=run_s,
         exit_code=137 if oom else chance.choice((0, 0, 0, 1, 127, 137, 143)),

@@ -452,7 +452,9 @@ class Life:
         """Let the worker turn once."""
         self.worker.step()
         world = self._world
-        self.step_s = max(world.now_s + world.draw(0.25, 1) * world.plan.step_s, self._stalled_until_s)
+        self.step_s = max(
+            world.now_s + world.draw(0.25, 1) * world.plan.step_s, self._stalled_until_s
+        )
 
     def hurry(self) -> None:
         """Something waits to be looked at: turn soon."""

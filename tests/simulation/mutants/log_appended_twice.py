@@ -1,4 +1,4 @@
-"""After a restart the log is read again from where its index says, and appended to what is there."""
+"""After a restart the log is read again from where its index says, and all of it is appended."""
 
 from nunet_dms.node.logs import _Pump
 
