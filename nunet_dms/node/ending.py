@@ -167,10 +167,13 @@ def ran_ms(job: JobRow, evidence: Evidence) -> int:
     machine slept, they prove nothing, and what cannot be proven is in the requester's favour. The
     smallest of: those times, as if it was set after the end; what the monotonic clock counts from
     its start until we saw its end; and that less the wall's time since the end, as if it was set
-    before. Never negative; 0 where it was set back beyond the start, or on while the end waited.
+    before. Never negative; 0 where it was set back beyond the start, or on while the end waited,
+    and where the machine was started anew: then no clock of ours has seen both ends.
     """
     facts = evidence.facts
     if facts is None or facts.started_ms is None or facts.finished_ms is None:
+        return 0
+    if job.boot_id not in {"", evidence.boot_id}:
         return 0
     by_wall_ms = max(facts.finished_ms - facts.started_ms, 0)
     most_ms = _most_ms(job, evidence)

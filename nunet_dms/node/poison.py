@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from nunet_dms.node.delivery import save_results
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import UNTOLD, Ending, Evidence, Moment, ran_ms
-from nunet_dms.node.engine.types import Facts, Failure
+from nunet_dms.node.engine.types import Failure
 from nunet_dms.node.journal import Journal
 from nunet_dms.node.limits import STOP_GRACE_S
 from nunet_dms.node.live import Live, ask
@@ -128,6 +128,7 @@ class Quarantine:
         engine.stop(live.name, STOP_GRACE_S)
         facts = engine.facts(live.name)
         clock, nothing = self._deps.clock, Manifest()
+        is_untouched = live.row.state not in {State.STARTING, State.RUNNING}
         seen = Moment(clock.now_ms(), clock.mono_ms())
         known = Evidence(facts, UNTOLD, False, self._deps.boot_id, seen)
         save_results(live.folder, nothing)
@@ -135,16 +136,12 @@ class Quarantine:
             failure=Failure(Reason.NODE_FAULT, why),
             facts=facts,
             ran_ms=ran_ms(live.row, known),
-            log=replace(finished(live.folder.log), complete=not _has_run(facts)),
+            log=replace(finished(live.folder.log), complete=is_untouched),
             results=nothing,
-            results_complete=not _has_run(facts),
+            results_complete=is_untouched,
         )
 
     def _stopped(self, live: Live, value: object) -> None:
         if isinstance(value, Ending):
             self._store_end(live, value)
             log.error("job_quarantined job=%s: %s", live.row.job_id, value.failure.detail)
-
-
-def _has_run(facts: Facts | None) -> bool:
-    return facts is not None and facts.started_ms is not None

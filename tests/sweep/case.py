@@ -77,7 +77,6 @@ class Case:
         house.world.oracle.devnet.faucet(self._requester.address, 100_000_000, 10**9)
         self._ordered: list[str] = []
         self._lives: list[Path] = []
-        self._hit: list[dict[str, str]] = []
         self._account = Account()
 
     def play(self, limit_s: float = CASE_S) -> Account:
@@ -125,7 +124,6 @@ class Case:
             self._account.faults.append(ended)
             return None
         self._account.kills += 1
-        self._hit.append(self._states())
         death = self._deaths.pop(0)
         until = time.monotonic() + death.delay_s
         while time.monotonic() < until:  # who orders jobs does not wait for a worker
@@ -185,7 +183,7 @@ class Case:
         return [self._job(number) for number in range(len(self._ordered))]
 
     def _states(self) -> dict[str, str]:
-        """Return where each job stands in the journal, and how often a worker died with it."""
+        """Return where each open job stands in the journal."""
         if not self._where.journal.exists():
             return {}
         with JournalReader(self._where.journal) as journal:
@@ -249,8 +247,13 @@ class Case:
         ]
 
     def _poisoned_in(self, job_id: str) -> str:
-        """Return the state in which two deaths in a row found a job; empty if none."""
-        held = [hit.get(job_id, "") for hit in self._hit]
+        """Return the state in which two deaths in a row found a job; empty if none.
+
+        By its story: a worker that dies before it has opened the journal is held against nobody.
+        """
+        with JournalReader(self._where.journal) as journal:
+            deaths = [each for each in journal.events(job_id) if each.what == "worker_died"]
+        held = [each.detail.partition(";")[0].removeprefix("in state ") for each in deaths]
         twice = [one for one, two in itertools.pairwise(held) if one == two and one in _HELD]
         return twice[0] if twice else ""
 
