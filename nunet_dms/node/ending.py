@@ -63,13 +63,13 @@ def classify(job: JobRow, evidence: Evidence) -> Failure:
     whatever a job makes of SIGTERM, 0 included); an end that nobody saw; the kernel; the time; and
     only then the exit code.
     """
-    facts, history = evidence.facts, evidence.history
+    facts = evidence.facts
     if (fault := _no_facts(job, evidence)) or facts is None:
         return Failure(Reason.NODE_FAULT, fault)
-    if job.stop_reason and (facts.finished_ms or 0) >= (job.stop_ms or 0):
+    if job.stop_reason and _is_after_our_stop(facts.finished_ms or 0, job, evidence):
         reason = Reason(job.stop_reason)
         return Failure(reason, _STOPS.get(reason, "the node stopped the job"))
-    if fault := _stopped_by_others(job, history) or _unseen(job, evidence):
+    if fault := _stopped_by_others(job, evidence) or _unseen(job, evidence):
         return Failure(Reason.NODE_FAULT, fault)
     return _own_end(job, facts, evidence)
 
@@ -106,10 +106,21 @@ def _no_facts(job: JobRow, evidence: Evidence) -> str:
     return ""
 
 
-def _stopped_by_others(job: JobRow, history: History) -> str:
+def _is_after_our_stop(at_ms: int, job: JobRow, evidence: Evidence) -> bool:
+    """Whether something came after we stopped the job.
+
+    Where the clock was set meanwhile its times tell no order, and that we stopped it stands: what
+    is paid then is what can be proven to have run.
+    """
+    if job.stop_ms is None:
+        return False
+    return at_ms >= job.stop_ms or was_clock_set(job, evidence)
+
+
+def _stopped_by_others(job: JobRow, evidence: Evidence) -> str:
     """Say that the job was stopped, and not by us; or nothing."""
-    for event in history.events:
-        ours = job.stop_ms is not None and event.at_ms >= job.stop_ms
+    for event in evidence.history.events:
+        ours = _is_after_our_stop(event.at_ms, job, evidence)
         if event.action in {"kill", "stop"} and not ours:
             signal = f" (signal {event.signal})" if event.signal is not None else ""
             return f"the container was stopped on the node, not by its worker{signal}" + _away(job)

@@ -178,7 +178,8 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        if _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S:
+        is_over = _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S
+        if is_over or "clock jump" in met:  # then nobody can tell what came first, stop or end
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)

@@ -70,6 +70,7 @@ class World:
         self.orders = draw_orders(self.chance, self.plan.calm_s)
         self.oracle = StandInOracle(self)
         self.engine = StandInEngine(self, {each.image: each.program for each in self.orders})
+        self._keeps_running: bool | None = None
         self.life: Life | None = None
         self.wishes = Wishes(folder / "cancel")
         self.lives = 0
@@ -295,7 +296,9 @@ class World:
         if self.engine.is_away:
             return
         self.faults.met.add("engine away")
-        self.engine.live_restore = live_restore
+        if self._keeps_running is None:  # its owner's setting, for the whole of a history
+            self._keeps_running = live_restore
+        live_restore = self.engine.live_restore = self._keeps_running
         asked = self.chance.random() < 0.5
         how = "is asked to end" if asked else "is killed"
         self.say(f"engine {how}, live-restore {'on' if live_restore else 'off'}")
