@@ -24,7 +24,8 @@ ROUNDING_MS = 5
 LIMIT_SLACK_S = 1.0
 """A job may be said to have reached its limit that much earlier than by our clock."""
 AFTER_LOSS_S = 15.0
-"""So long, and two turns, a container may run on once its worker heard of a lost lease."""
+"""So long, and three turns, a container may run on once its worker heard of a lost lease: it may
+just have been about to start."""
 
 
 def check_running(world: World) -> None:
