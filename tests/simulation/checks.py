@@ -24,8 +24,7 @@ ROUNDING_MS = 5
 LIMIT_SLACK_S = 1.0
 """A job may be said to have reached its limit that much earlier than by our clock."""
 AFTER_LOSS_S = 15.0
-"""So long, and three turns, a container may run on once its worker heard of a lost lease: it may
-just have been about to start."""
+"""So long, and two turns, a container may run on once its worker heard of a lost lease."""
 
 
 def check_running(world: World) -> None:
@@ -47,9 +46,11 @@ def check_taken(world: World) -> None:
 
 
 def check_stopped(world: World, job_id: str) -> None:
-    """See that a job whose lease is lost does not run on."""
+    """See that a job whose lease is lost does not run on, unless it was just being started."""
+    told_s = world.oracle.jobs[job_id].told_lost_s or 0.0
     for each in world.engine.containers.values():
-        if each.job_id == job_id and each.status == "running":
+        had_begun = (each.truth.started_s or told_s) < told_s
+        if each.job_id == job_id and each.status == "running" and had_begun:
             world.violated(f"job {job_id[:4]}: runs on though its lease is lost")
 
 

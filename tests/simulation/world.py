@@ -141,7 +141,7 @@ class World:
             if (self.life, self._befallen) == before and not self.engine.is_away:
                 checks.check_stopped(self, job_id)
 
-        self.after(checks.AFTER_LOSS_S + 3 * plan.step_s + plan.lag_s, look)
+        self.after(checks.AFTER_LOSS_S + 2 * plan.step_s + plan.lag_s, look)
 
     def node_knows(self, job_id: str) -> bool:
         """Whether the journal holds a job; taken for granted while no worker lives."""
