@@ -180,8 +180,10 @@ def _stops(world: World, job: OracleJob, ran: Container | None) -> set[Reason]:
     if f"provider cancels {job.job_id}" in met or job.told_lost_s is not None:
         reasons.add(Reason.NODE_FAULT)
     if ran is not None:
-        is_over = _ran_at_most_s(world, job, ran) >= job.paper.spec.time_limit_s - LIMIT_SLACK_S
-        if is_over or "clock jump" in met:  # then nobody can tell what came first, stop or end
+        least_s = job.paper.spec.time_limit_s - LIMIT_SLACK_S
+        since_s = job.reported_s - (ran.truth.started_s or job.reported_s)
+        may_be_over = "clock jump" in met and since_s >= least_s  # stop or end, nobody knows which
+        if may_be_over or _ran_at_most_s(world, job, ran) >= least_s:
             reasons.add(Reason.TIME_LIMIT)
         if ran.program.fills_disk:
             reasons.add(Reason.DISK_LIMIT)
