@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,18 +16,18 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import docker
 from docker.errors import APIError, NotFound
 
 from nunet_dms import paths
-from nunet_dms.cardano.mnemonic import new_entropy
 from nunet_dms.demo.canary import ENDS, STARTS, Canary, Found
 from nunet_dms.demo.stage import (
     CORE_MHZ_IF_UNKNOWN,
     LOOK_EVERY_S,
     Home,
+    cheap_wallet,
+    free_port,
     onboard,
     start_oracle,
     stop_oracle,
@@ -45,9 +44,6 @@ from nunet_dms.node.journal_reader import JournalReader
 from nunet_dms.node.lock import holder
 from nunet_dms.node.rows import JobRow
 from nunet_dms.node.states import State
-from nunet_dms.protocol.secretfile import write_secret
-from nunet_dms.requester.vault import Cost, Secret
-from nunet_dms.requester.wallet import new_wallet
 
 ENGINE_TIMEOUT_S = 60
 STEP_WAIT_S = 120.0
@@ -170,22 +166,21 @@ class Place:
 
 @contextmanager
 def staged(tell: Callable[[str], None], start_worker: StartWorker) -> Iterator[tuple[Stage, Place]]:
-    """Set everything up, and clear it away whatever happens: an error, Ctrl-C, SIGTERM, SIGHUP.
+    """Set everything up, and clear it away whatever ends the command: each raises in here.
 
     The logs stay in the folder if the place says so.
     """
     _check_oracle_is_installed()
     place, made = Place(Path(tempfile.mkdtemp(prefix="nunet-drill-"))), ExitStack()
-    with _ended_by_signals():
-        try:
-            yield _set_up(place.folder, made, tell, start_worker), place
-        finally:
-            tell("clearing away")
-            with _no_signals():
-                try:
-                    made.close()
-                finally:
-                    _clear(place)
+    try:
+        yield _set_up(place.folder, made, tell, start_worker), place
+    finally:
+        tell("clearing away")
+        with _no_signals():
+            try:
+                made.close()
+            finally:
+                _clear(place)
 
 
 def _set_up(
@@ -198,7 +193,7 @@ def _set_up(
     tell("setting up an Oracle of its own, a node and a paying requester")
     client = made.enter_context(closing(_engine()))
     image = _image(client, made)
-    listen = f"127.0.0.1:{_free_port()}"
+    listen = f"127.0.0.1:{free_port()}"
     url = f"http://{listen}"
     oracle = start_oracle(place / "oracle", listen)
     cpu = read_cpu()
@@ -212,7 +207,9 @@ def _set_up(
     made.callback(_remove_containers, client, place)
     made.callback(_end_worker, stage)
     onboard(stage.provider, OFFERED_PERCENT)
-    _fill_wallet(stage.requester)
+    cheap_wallet(stage.requester)
+    stage.requester.nunet("wallet", "faucet")
+    wait_until("the faucet", lambda: tokens_of(stage.requester, "default"))
     return stage
 
 
@@ -243,17 +240,6 @@ def _remove_image(client: docker.DockerClient, image_id: str) -> None:
     except APIError as error:
         if error.status_code != 409:  # a container of others uses it: then it is no longer ours
             raise
-
-
-def _fill_wallet(requester: Home) -> None:
-    """Make a wallet without value whose passphrase costs little to try, and have it filled."""
-    passphrase = "of no value"  # noqa: S105 - it guards a devnet faucet's tokens
-    write_secret(requester.passphrase_file, passphrase.encode(), "passphrase file")
-    folder = paths.resolve(environ=requester.environment).wallets_dir
-    secret = Secret("words", new_entropy())
-    new_wallet(folder, "default", secret, passphrase, Cost(passes=1, memory_bytes=8192))
-    requester.nunet("wallet", "faucet")
-    wait_until("the faucet", lambda: tokens_of(requester, "default"))
 
 
 def _end_worker(stage: Stage) -> None:
@@ -295,13 +281,6 @@ def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def _free_port() -> int:
-    """Return a port that nothing listens on just now: the Oracle comes back on the same."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _check_oracle_is_installed() -> None:
     missing = [name for name in ORACLE_PARTS if find_spec(name) is None]
     if missing:
@@ -323,21 +302,6 @@ def _clear(place: Place) -> None:
             each.unlink()
     if not logs_stay:
         folder.rmdir()
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end us as Ctrl-C does: by an exception, so that all is cleared."""
-
-    def end(number: int, _frame: object) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,10 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from nunet_dms.cardano.mnemonic import new_entropy
 from nunet_dms.errors import ExitCode, NunetError
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.memory import read_memory
+from nunet_dms.paths import resolve
 from nunet_dms.protocol.secretfile import write_secret
+from nunet_dms.requester.vault import Cost, Secret
+from nunet_dms.requester.wallet import new_wallet
 
 LISTEN_WAIT_S = 30.0
 """From the start of the Oracle's process to its first word."""
@@ -217,3 +222,19 @@ def _last_json(text: str) -> dict[str, object]:
     if not isinstance(found, dict):
         raise NunetError(f"cannot read what the command said: {text[-300:]!r}")
     return found
+
+
+def cheap_wallet(requester: Home) -> None:
+    """Make a wallet without value whose passphrase costs little to try."""
+    passphrase = "of no value"  # noqa: S105 - it guards a devnet faucet's tokens
+    write_secret(requester.passphrase_file, passphrase.encode(), "passphrase file")
+    folder = resolve(environ=requester.environment).wallets_dir
+    secret = Secret("words", new_entropy())
+    new_wallet(folder, "default", secret, passphrase, Cost(passes=1, memory_bytes=8192))
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on just now, for an Oracle that comes back on the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

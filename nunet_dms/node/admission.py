@@ -119,7 +119,7 @@ def _check_supported(spec: JobSpec) -> None:
 
 def _check_platform(spec: JobSpec, here: Platform | None) -> None:
     """Refuse a job that was begun on a machine which ours cannot stand in for."""
-    resume = None if spec.checkpoint is None else spec.checkpoint.resume
+    resume = spec.resume
     if resume is None:
         return
     if here is None:

@@ -35,7 +35,7 @@ from nunet_dms.protocol.checkpoint import (
     CheckpointManifest,
     seal_checkpoint,
 )
-from nunet_dms.protocol.job import Checkpoint
+from nunet_dms.protocol.job import MB, Checkpoint
 from nunet_dms.protocol.platform import Platform
 from nunet_dms.protocol.report import Reason
 from nunet_dms.protocol.signing import Sealed
@@ -48,7 +48,6 @@ DRAIN_LOOK_S = 0.2
 """Between two looks at what is still being saved then; an outcome wakes it."""
 LAST_CHECKPOINT_S = 600.0
 """Given to the last checkpoint of a job that has ended; its report, which is money, comes after."""
-MB = 1024 * 1024
 
 Trigger = Literal["interval", "time_limit", "drain", "stop"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nunet_dms.node.admission import VerifiedJob
 from nunet_dms.node.deps import Deps
@@ -43,7 +43,7 @@ class Live:
     shipped: int = 0
     ships: bool = True
     sample_at_s: float = 0.0
-    cleaned: bool = field(default=False)
+    cleaned: bool = False
     lease_lost: bool = False
 
 

@@ -42,11 +42,10 @@ def prepare(
     existing = deps.engine.facts(container_name(deps.identity.node_id, row.job_id, row.attempt))
     if existing is not None:
         return Prepared(existing.container_id)
-    checkpoint = job.spec.checkpoint
-    folder.make(deps.user, with_checkpoint=checkpoint is not None)
+    folder.make(deps.user, with_checkpoint=job.spec.checkpoint is not None)
     folder.stage(job.spec.inputs, deps.oracle.get_blob)
-    if checkpoint is not None and checkpoint.resume is not None:
-        folder.stage_checkpoint(checkpoint.resume.files, deps.oracle.get_blob, deps.user)
+    if (resume := job.spec.resume) is not None:
+        folder.stage_checkpoint(resume.files, deps.oracle.get_blob, deps.user)
     created = deps.engine.create(container_spec(deps, row, job, folder, image_id))
     return created if isinstance(created, Failure) else Prepared(created)
 

@@ -27,13 +27,13 @@ from nunet_dms.errors import EngineUnreachableError, NunetError
 from nunet_dms.machine.docker_errors import DOCKER_ERRORS
 from nunet_dms.node.clock import Clock
 from nunet_dms.node.engine.docker import CALL_TIMEOUT_S, DockerEngine
-from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, MB, job_user
+from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, job_user
 from nunet_dms.node.engine.python_image import build_python_image
 from nunet_dms.node.engine.types import ContainerSpec, Engine, Facts, Failure
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.proof_checks import judge
 from nunet_dms.node.proof_values import Answer, Asked, ProofCheck, asked_of
-from nunet_dms.protocol.job import INPUT_FOLDER
+from nunet_dms.protocol.job import INPUT_FOLDER, MB
 
 log = logging.getLogger(__name__)
 

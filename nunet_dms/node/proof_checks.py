@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nunet_dms.errors import MalformedError
-from nunet_dms.node.engine.profile import MB
 from nunet_dms.node.proof_values import UNLIMITED, Answer, Asked, ProofCheck, Seen
 from nunet_dms.protocol import strict
+from nunet_dms.protocol.job import MB
 
 UNKNOWN = "could not be found out"
 SHARE_TOLERANCE_PERCENT = 150

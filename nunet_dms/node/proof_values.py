@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nunet_dms.node.engine.profile import MB, OPEN_FILES, PIDS_MAX, TMPFS_INODES, small_tmpfs_mb
+from nunet_dms.node.engine.profile import OPEN_FILES, PIDS_MAX, TMPFS_INODES, small_tmpfs_mb
 from nunet_dms.node.engine.types import ContainerSpec
+from nunet_dms.protocol.job import MB
 
 UNLIMITED = -1
 """How the probe writes that there is no limit."""

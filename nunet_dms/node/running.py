@@ -24,6 +24,7 @@ from nunet_dms.node.limits import STOP_GRACE_S, WAIT_S
 from nunet_dms.node.live import Live, ask, ask_stop
 from nunet_dms.node.logs import LogEnd, finished, pump
 from nunet_dms.node.pool import Task
+from nunet_dms.protocol.job import MB
 from nunet_dms.protocol.report import Reason
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,7 @@ class Running:
         usage, used_bytes = value if isinstance(value, tuple) else (None, 0)
         if isinstance(usage, Usage):
             self._deps.journal.usage(live.row.job_id, usage.cpu_ms, usage.ram_peak_mb)
-        if used_bytes > live.row.disk_mb * 1024 * 1024:
+        if used_bytes > live.row.disk_mb * MB:
             ask_stop(self._deps, live, Reason.DISK_LIMIT)
 
     def _log_ended(self, live: Live, value: object) -> None:
@@ -138,7 +139,7 @@ class Running:
             ended,
         )
         failure = classify(row, evidence)
-        results, whole = live.folder.collect(row.disk_mb * 1024 * 1024)
+        results, whole = live.folder.collect(row.disk_mb * MB)
         save_results(live.folder, results)
         log_end = live.log_end or finished(live.folder.log)
         if may_lack_output(evidence):

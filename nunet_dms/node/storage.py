@@ -21,10 +21,10 @@ from nunet_dms.node.journal_trouble import (
     JournalReadOnlyError,
     trouble_told,
 )
+from nunet_dms.protocol.job import MB
 
 log = logging.getLogger(__name__)
 
-MB = 1024 * 1024
 LOOK_EVERY_S = 5.0
 """Between two looks at the room there is."""
 PROBE_NAME = ".is-writable"

@@ -13,7 +13,6 @@ from nunet_dms.cardano.cip8 import SignedMessage, verify_message
 from nunet_dms.cardano.payment import PaymentRefusal, VerifiedPayment, check_payment
 from nunet_dms.errors import CapacityError, RefusedError, UnreachableError
 from nunet_dms.oracle import files, jobs, quotes
-from nunet_dms.oracle.checkpoints import resume_of
 from nunet_dms.oracle.composition import Oracle
 from nunet_dms.oracle.jobs import JobRow, Paper
 from nunet_dms.oracle.quotes import QuoteRow
@@ -140,7 +139,7 @@ def _check_quote(oracle: Oracle, db: Connection, verified: VerifiedSubmission) -
         raise RefusedError(
             "quote_expired", "cannot submit: the quote has expired; nothing was paid"
         )
-    spec, resume = verified.spec, resume_of(verified.spec)
+    spec, resume = verified.spec, verified.spec.resume
     missing = files.missing(db, oracle.blobs, quote.requester, spec.inputs).missing
     if resume is not None:
         missing += files.missing(db, oracle.blobs, quote.requester, resume.files).missing
@@ -181,7 +180,7 @@ def _add(oracle: Oracle, db: Connection, verified: VerifiedSubmission) -> JobRow
     ):
         jobs.keep(db, job.job_id, kind, body)
     files.bind(db, job.job_id, verified.spec.inputs, files.INPUT)
-    if (resume := resume_of(verified.spec)) is not None:
+    if (resume := verified.spec.resume) is not None:
         files.bind(db, job.job_id, resume.files, files.RESUMED)
     quotes.set_used(db, quote.quote_id, used=True)
     return job

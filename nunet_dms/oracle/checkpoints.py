@@ -21,13 +21,10 @@ from nunet_dms.protocol.checkpoint import (
     open_checkpoint,
     resume_from,
 )
-from nunet_dms.protocol.job import JobSpec, Resume, check_tree
+from nunet_dms.protocol.job import MB, JobSpec, Resume, check_tree
 from nunet_dms.protocol.node import MissingBlobs
 from nunet_dms.protocol.signing import Sealed
 from nunet_dms.protocol.submission import CheckpointView, JobState
-
-MB = 1024 * 1024
-"""Bytes in the `disk_mb` of a job, as the node counts them."""
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +97,7 @@ def lend(oracle: Oracle, db: Connection, requester: str, spec: JobSpec) -> None:
     Nothing of it has to be uploaded. Raises RefusedError `unknown_job`, `not_ended`, `files_gone`,
     or `unknown_checkpoint` for one that is not exactly the last whole one of that job.
     """
-    resume = resume_of(spec)
+    resume = spec.resume
     if resume is None:
         return
     job = jobs.of_requester(db, resume.job_id, requester)
@@ -121,11 +118,6 @@ def lend(oracle: Oracle, db: Connection, requester: str, spec: JobSpec) -> None:
     expires_s = int(oracle.clock()) + GRANT_LIFE_S
     for manifest in (spec.inputs, resume.files):
         files.lend(db, requester, job.job_id, manifest, expires_s)
-
-
-def resume_of(spec: JobSpec) -> Resume | None:
-    """Return the checkpoint from which a job goes on, or None."""
-    return None if spec.checkpoint is None else spec.checkpoint.resume
 
 
 def _is_of(resume: Resume, job: JobRow, sealed: Sealed) -> bool:

@@ -47,11 +47,10 @@ class Clockwork:
         self.watch = ChainWatch(oracle.chain)
         self.last_step_s = 0.0
         """When the last whole step was done, or we began; Unix seconds. Health depends on it."""
-
         self.alerts = 0
+        """How many jobs near their deadline are not paid out. Health depends on it."""
         self.conflicts = 0
         """Jobs with a second, other report that the operator has not looked at."""
-        """How many jobs near their deadline are not paid out. Health depends on it."""
 
     def start(self) -> None:
         """Begin a life: leases start anew, since nodes could not renew them while we were down."""

@@ -102,7 +102,7 @@ def best(found: tuple[Candidate, ...], wanted: QuoteRequest) -> Candidate | None
 
 def misfit(candidate: Candidate, wanted: QuoteRequest) -> str | None:
     """Say why a job cannot go on from its checkpoint on this node; None if it can."""
-    resume = None if wanted.spec.checkpoint is None else wanted.spec.checkpoint.resume
+    resume = wanted.spec.resume
     if resume is None:
         return None
     platform = machines.known_platform(candidate.node.registration)

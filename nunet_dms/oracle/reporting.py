@@ -16,14 +16,11 @@ from nunet_dms.oracle.terms import SETTLEMENT_SLOTS
 from nunet_dms.oracle.verdicts import ran_ms_of, reason_of
 from nunet_dms.protocol import strict
 from nunet_dms.protocol.api import Done
-from nunet_dms.protocol.job import Manifest
+from nunet_dms.protocol.job import MB, Manifest
 from nunet_dms.protocol.node import LogLength, MissingBlobs
 from nunet_dms.protocol.report import Reason, Report
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
 from nunet_dms.protocol.submission import JobState
-
-MB = 1024 * 1024
-"""Bytes in the `disk_mb` of a job, as the node counts them."""
 
 log = logging.getLogger(__name__)
 

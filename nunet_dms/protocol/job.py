@@ -23,6 +23,8 @@ BLOB_MAX_BYTES = 2 * 1024**3
 """Of one file of a job; larger data travels in parts."""
 CHECKPOINT_NUMBER_MAX = 1_000_000
 """Of one job's checkpoints, counted from 1: one every 10 s for 30 days are 259,200."""
+MB = 1024 * 1024
+"""Bytes: megabytes of RAM and disk are counted as Docker and the kernel count them."""
 INPUT_FOLDER = "/nunet/in"
 """Where a job finds its inputs, read-only."""
 
@@ -128,6 +130,11 @@ class JobSpec:
         check_tree(self.inputs, "$.inputs")
         if self.checkpoint is not None:
             _check_checkpoint(self.checkpoint, self.outputs)
+
+    @property
+    def resume(self) -> Resume | None:
+        """The checkpoint of an earlier job from which this one goes on."""
+        return None if self.checkpoint is None else self.checkpoint.resume
 
     @property
     def digest(self) -> str:

@@ -14,27 +14,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from nunet_dms.cardano.mnemonic import new_entropy
+from nunet_dms.demo.stage import cheap_wallet
 from nunet_dms.demo.story import Home, is_settled, onboard, oracle_at, wait_until
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.node.engine.python_image import build_python_image
-from nunet_dms.paths import resolve
-from nunet_dms.protocol.secretfile import write_secret
-from nunet_dms.requester.vault import Cost, Secret
-from nunet_dms.requester.wallet import new_wallet
 
 NUNET = str(Path(sys.prefix, "bin", "nunet"))
 COMMAND_TIMEOUT_S = 100
-
-
-def quick_wallet(home: Home) -> None:
-    """Make a wallet whose passphrase costs little to try: these tests open it hundreds of times."""
-    passphrase = "of no value"
-    write_secret(home.passphrase_file, passphrase.encode(), "passphrase file")
-    folder = resolve(environ=home.environment).wallets_dir
-    cheap = Cost(passes=1, memory_bytes=8192)
-    new_wallet(folder, "default", Secret("words", new_entropy()), passphrase, cheap)
 
 
 @dataclass(frozen=True)
@@ -122,7 +109,7 @@ def stage(
         provider, requester = Home(folder / "provider", url), Home(folder / "requester", url)
         try:
             onboard(provider)
-            quick_wallet(requester)
+            cheap_wallet(requester)
             requester.nunet("wallet", "faucet")
             wait_until("the faucet", lambda: requester.nunet("wallet", "balance")["tokens"])
             yield Stage(folder, url, provider, requester, image, docker_client)

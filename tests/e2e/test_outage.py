@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import docker
 import pytest
 
+from nunet_dms.demo.stage import cheap_wallet, free_port
 from nunet_dms.demo.story import Home, is_settled, onboard, oracle_at, wait_until
 from nunet_dms.node.engine.python_image import build_python_image
-from tests.e2e.conftest import Stage, quick_wallet
+from tests.e2e.conftest import Stage
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(170)]
 
@@ -23,13 +23,6 @@ open("/nunet/out/done", "w").write("yes")
 """
 
 
-def free_port() -> int:
-    """Return a port that nothing listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_a_job_outlives_its_oracle(tmp_path: Path, docker_client: docker.DockerClient) -> None:
     listen, oracle = f"127.0.0.1:{free_port()}", tmp_path / "oracle"
     image = build_python_image(docker_client)
@@ -39,7 +32,7 @@ def test_a_job_outlives_its_oracle(tmp_path: Path, docker_client: docker.DockerC
     try:
         with oracle_at(oracle, listen):
             onboard(provider)
-            quick_wallet(requester)
+            cheap_wallet(requester)
             requester.nunet("wallet", "faucet")
             wait_until("the faucet", lambda: requester.nunet("wallet", "balance")["tokens"])
             job_id = stage.submit(stage.job_file("outlives", PROGRAM))

@@ -12,6 +12,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from nunet_dms.demo.stage import cheap_wallet
 from nunet_dms.demo.story import Home, oracle_at, wait_until
 from nunet_dms.machine.cpu import read_cpu
 from nunet_dms.machine.share import SHARE_MAX_PERCENT, SHARE_MIN_PERCENT
@@ -19,7 +20,7 @@ from nunet_dms.node.engine.python_image import build_python_image
 from nunet_dms.paths import Paths, resolve
 from nunet_dms.protocol.job import Resources
 from nunet_dms.protocol.quote import PriceList, price_lines
-from tests.e2e.conftest import NUNET, Stage, quick_wallet
+from tests.e2e.conftest import NUNET, Stage
 
 pytestmark = [
     pytest.mark.docker,
@@ -41,7 +42,7 @@ def stage(
     with oracle_at(folder / "oracle") as url:
         provider, requester = Home(folder / "provider", url), Home(folder / "requester", url)
         try:
-            quick_wallet(requester)
+            cheap_wallet(requester)
             requester.nunet("wallet", "faucet")
             wait_until("the faucet", lambda: requester.nunet("wallet", "balance")["tokens"])
             image = build_python_image(docker_client)

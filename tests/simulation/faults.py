@@ -158,9 +158,9 @@ class Faults:
 
     def delay(self) -> None:
         """Let a call take its time; others go on meanwhile."""
-        time, latency_s = self._world.time, self.plan.latency_s
-        if latency_s and time.in_task and self._chance.random() < 0.5:
-            time.sleep(self._chance.random() * latency_s)
+        virtual, latency_s = self._world.time, self.plan.latency_s
+        if latency_s and virtual.in_task and self._chance.random() < 0.5:
+            virtual.sleep(self._chance.random() * latency_s)
 
     def call(
         self,

@@ -20,13 +20,7 @@ from nunet_dms.machine.docker_errors import DOCKER_ERRORS, docker_address, docke
 from nunet_dms.node.engine import docker_stock
 from nunet_dms.node.engine.docker_logs import ContainerLog, read_records
 from nunet_dms.node.engine.history import read_history
-from nunet_dms.node.engine.profile import (
-    LABEL_JOB,
-    LABEL_NODE,
-    MB,
-    ImageDefaults,
-    create_arguments,
-)
+from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, ImageDefaults, create_arguments
 from nunet_dms.node.engine.pulling import PULL_SILENCE_S, pull
 from nunet_dms.node.engine.types import (
     ContainerSpec,
@@ -40,6 +34,7 @@ from nunet_dms.node.engine.types import (
     StoredImage,
     Usage,
 )
+from nunet_dms.protocol.job import MB
 from nunet_dms.protocol.report import Reason
 
 CALL_TIMEOUT_S = 60

@@ -33,8 +33,9 @@ from urllib3.exceptions import ReadTimeoutError
 
 from nunet_dms.errors import EngineUnreachableError
 from nunet_dms.node.engine.place import Place, Spot
-from nunet_dms.node.engine.profile import LOG_FILE_MB, LOG_FILES, MB
+from nunet_dms.node.engine.profile import LOG_FILE_MB, LOG_FILES
 from nunet_dms.node.engine.types import Facts, LogRecord
+from nunet_dms.protocol.job import MB
 
 BELL_TIMEOUT_S = 60
 """Of silence; then it is looked anyway: a bell may be broken. Of one read too."""

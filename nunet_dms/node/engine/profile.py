@@ -14,7 +14,7 @@ from docker.types import LogConfig, Mount, Ulimit
 
 from nunet_dms.node.engine.deadline import DEADLINE_PATH, INIT_PATH, OWN_PROCESSES
 from nunet_dms.node.engine.types import ContainerSpec
-from nunet_dms.protocol.job import INPUT_FOLDER
+from nunet_dms.protocol.job import INPUT_FOLDER, MB
 
 LABEL_NODE = "org.nunet.dms.node"
 LABEL_JOB = "org.nunet.dms.job"
@@ -37,8 +37,6 @@ LOG_FILE_MB, LOG_FILES = 32, 3
 hands out. 60 MB in lines of 80 bytes take 80 MB with the driver `local` and 120 MB with json-file,
 which also turns bytes that are no UTF-8 into U+FFFD and writes 70 bytes for an empty line, not 27.
 A file that is compressed would have to be unpacked for every reading."""
-MB = 1024 * 1024
-"""Megabytes are counted as Docker and the kernel count them: 2**20 bytes."""
 
 
 def job_user() -> str:
