@@ -7,6 +7,7 @@ defence. Each of those is named here with its reason, and one that is found afte
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ SURVIVORS: dict[str, str] = {
 
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", [name for name in MUTANTS if name not in SURVIVORS])
-def test_a_planted_fault_is_found(name: str, record_property: pytest.FixtureRequest) -> None:
+def test_a_planted_fault_is_found(
+    name: str, record_property: Callable[[str, object], None]
+) -> None:
     count, history = first_broken(name, FOUND_WITHIN)
     assert history is not None, f"{name} survived {count} histories"
     record_property(STORY, f"mutant {name}: found in history {count}: {history.violations[0]:.80}")
@@ -36,7 +39,7 @@ def test_a_planted_fault_is_found(name: str, record_property: pytest.FixtureRequ
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", sorted(SURVIVORS))
 def test_a_fault_behind_a_second_defence_is_not_found(
-    name: str, record_property: pytest.FixtureRequest
+    name: str, record_property: Callable[[str, object], None]
 ) -> None:
     count, history = first_broken(name, SURVIVES)
     assert history is None, f"{name} is found: {history}; it is no survivor"

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ TOLD_TWICE = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "10")
 
 @pytest.mark.timeout(3600)
 def test_nothing_is_lost_and_nothing_counts_twice(
-    record_property: pytest.FixtureRequest,
+    record_property: Callable[[str, object], None],
 ) -> None:
     began_s = time.monotonic()
     found = live_through_all(HISTORIES)
