@@ -112,7 +112,7 @@ def _is_after_our_stop(at_ms: int, job: JobRow, evidence: Evidence) -> bool:
     Where the clock was set meanwhile its times tell no order, and that we stopped it stands: what
     is paid then is what can be proven to have run.
     """
-    if job.stop_ms is None:
+    if not job.stop_reason or job.stop_ms is None:
         return False
     return at_ms >= job.stop_ms or was_clock_set(job, evidence)
 
