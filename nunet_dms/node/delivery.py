@@ -43,6 +43,14 @@ class UndeliverableError(NunetError):
     """A report that can never be delivered: refused for good, or what it names is lost."""
 
 
+def log_bytes(path: Path) -> int:
+    """Return how long a log is, in bytes; one that was never begun is empty."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def ship_log(oracle: OracleClient, job_id: str, path: Path, offset: int) -> int:
     """Send some of the log from `offset`; return where the Oracle's copy now ends.
 
@@ -83,7 +91,7 @@ def deliver(oracle: OracleClient, job_id: str, folder: JobFolder, report: bytes)
 
 
 def _deliver_log(oracle: OracleClient, job_id: str, path: Path) -> None:
-    size = path.stat().st_size if path.exists() else 0
+    size = log_bytes(path)
     offset = rewinds = 0
     while offset < size:
         try:

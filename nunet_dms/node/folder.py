@@ -12,6 +12,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,38 +32,38 @@ Fetch = Callable[[str, BinaryIO, int], None]
 """Writes the content with this SHA-256 to a file, at most so many bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobFolder:
     """`<jobs>/<job id>/` with `in/`, `out/`, perhaps `ckpt/`, and the log."""
 
     path: Path
 
-    @property
+    @cached_property
     def inputs(self) -> Path:
         """Mounted read-only into the container."""
         return self.path / "in"
 
-    @property
+    @cached_property
     def outputs(self) -> Path:
         """Mounted read-write; what the job leaves here is its result."""
         return self.path / "out"
 
-    @property
+    @cached_property
     def checkpoint(self) -> Path:
         """Mounted read-write where the job names a checkpoint folder; saved while it runs."""
         return self.path / "ckpt"
 
-    @property
+    @cached_property
     def spool(self) -> Path:
         """Contents of a checkpoint that are still to be sent, named by their SHA-256."""
         return self.path / "spool"
 
-    @property
+    @cached_property
     def log(self) -> Path:
         """The job's stdout and stderr; kept when the rest goes."""
         return self.path / "log"
 
-    @property
+    @cached_property
     def deadline(self) -> Path:
         """The program that ends the job from inside."""
         return self.path / "deadline"
@@ -115,7 +116,6 @@ class JobFolder:
         return sum(
             max(found.info.st_blocks * 512, ENTRY_BYTES)
             for top in (self.outputs, self.checkpoint)
-            if top.is_dir()
             for found in walk(top)
         )
 
@@ -159,11 +159,16 @@ class JobFolder:
 
     def clean(self) -> None:
         """Remove everything but the log, half-written files of a worker that died included."""
-        for found in self.path.iterdir() if self.path.is_dir() else ():
-            if found.is_dir() and not found.is_symlink():
-                shutil.rmtree(found, ignore_errors=True)
-            elif found != self.log:
-                found.unlink(missing_ok=True)
+        try:
+            with os.scandir(self.path) as entries:
+                found = list(entries)
+        except FileNotFoundError:
+            return
+        for each in found:
+            if each.is_dir(follow_symlinks=False):
+                shutil.rmtree(each.path, ignore_errors=True)
+            elif each.name != self.log.name:
+                Path(each.path).unlink(missing_ok=True)
 
 
 def _owner(user: str) -> tuple[int, int] | None:

@@ -12,6 +12,7 @@ Receipts are money and never go. Nor does a job's row, see `Journal.trim`.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -317,13 +318,15 @@ class Housekeeping:
 
 def job_folders(jobs_dir: Path) -> tuple[Path, ...]:
     """Return the folders of jobs; what is not named like a job, or is a link, is not ours."""
-    if not jobs_dir.is_dir():
+    try:
+        with os.scandir(jobs_dir) as entries:
+            return tuple(
+                Path(each.path)
+                for each in entries
+                if JOB_ID.fullmatch(each.name) and each.is_dir(follow_symlinks=False)
+            )
+    except (FileNotFoundError, NotADirectoryError):
         return ()
-    return tuple(
-        each
-        for each in jobs_dir.iterdir()
-        if JOB_ID.fullmatch(each.name) and not each.is_symlink() and each.is_dir()
-    )
 
 
 def _kept(folder: Path) -> KeptFolder:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from nunet_dms.cardano.keys import PaymentKey, read_key_file
 from nunet_dms.paths import Paths
 from nunet_dms.protocol.keys import SigningKey, node_id_of, read_signing_key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Identity:
     """The identity key signs what the node says; the settlement key co-signs payouts."""
 
@@ -17,7 +18,7 @@ class Identity:
     settlement_key: PaymentKey
     wallet: str
 
-    @property
+    @cached_property
     def node_id(self) -> str:
         """The node's public name."""
         return node_id_of(self.key.public)

@@ -9,16 +9,16 @@ import logging
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import TracebackType
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
 from nunet_dms.node.journal_file import open_to_write
 from nunet_dms.node.journal_life import end, leave, statements
 from nunet_dms.node.journal_reader import JournalReader, job_of
-from nunet_dms.node.journal_trouble import JournalError
+from nunet_dms.node.journal_trouble import JournalError, TroubleTold
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State, check_move
 from nunet_dms.node.storage import Storage
@@ -46,11 +46,13 @@ class Journal(JournalReader):
         self.storage = Storage(path)
         """The room that the journal has where it lies."""
         self._path = path
+        self._told = TroubleTold(path)
         self._sql = statements()
+        self._transaction = _Transaction(self)
         self._lock = threading.RLock()
         self._now_ms = now_ms
         self.storage.make_way()
-        with self.storage.told():
+        with self.storage.told:
             self._db, former = open_to_write(path, (now_ms(), boot_id))
         self.former = former
         """The life before this one; None in a new journal."""
@@ -67,7 +69,7 @@ class Journal(JournalReader):
             return  # it was closed before
         with self._lock:
             try:
-                with self.storage.told():
+                with self.storage.told:
                     end(self._db)
             except JournalError as error:
                 log.warning("journal_not_closed: %s", error)
@@ -78,7 +80,7 @@ class Journal(JournalReader):
 
         Raises CapacityError when it does not fit, UsageError when its ticket was used before.
         """
-        with self._transaction():
+        with self._transaction:
             used = self.reserved()
             for name in ("cpu_mhz", "ram_mb", "disk_mb"):
                 wanted, free = int(str(row[name])), getattr(capacity, name) - getattr(used, name)
@@ -93,12 +95,12 @@ class Journal(JournalReader):
 
     def move(self, job: JobRow, new: State, detail: str = "") -> JobRow:
         """Move a job; raises InvalidTransitionError unless table and file agree."""
-        with self._transaction():
+        with self._transaction:
             return self._move(job, new, detail)
 
     def created(self, job: JobRow, container_id: str, image_id: str) -> JobRow:
         """Store the container, and move to CREATED."""
-        with self._transaction():
+        with self._transaction:
             self._write(
                 "set_container", job_id=job.job_id, container_id=container_id, image_id=image_id
             )
@@ -106,7 +108,7 @@ class Journal(JournalReader):
 
     def starting(self, job: JobRow, boot_id: str, mono_ms: int) -> JobRow:
         """Store when the start is about to be asked for, and move to STARTING."""
-        with self._transaction():
+        with self._transaction:
             self._write("set_starting", job_id=job.job_id, boot_id=boot_id, started_mono_ms=mono_ms)
             return self._move(job, State.STARTING, "")
 
@@ -115,7 +117,7 @@ class Journal(JournalReader):
 
         `mono_ms` is the start by the monotonic clock of that boot.
         """
-        with self._transaction():
+        with self._transaction:
             self._write(
                 "set_started", job_id=job.job_id, started_ms=started_ms, boot_id=boot_id,
                 started_mono_ms=mono_ms,
@@ -124,36 +126,36 @@ class Journal(JournalReader):
 
     def engine_gone(self, job: JobRow) -> JobRow:
         """Store that the engine does not answer while a job runs; the first time stays."""
-        with self._transaction():
+        with self._transaction:
             if self._write("set_engine_gone", job_id=job.job_id):
                 self.note(job.job_id, "engine_gone")
         return self._again(job)
 
     def pulled_image(self, reference: str) -> None:
         """Store that an image is about to be pulled: from now on it is ours."""
-        with self._transaction():
+        with self._transaction:
             self._write("insert_image", reference=reference)
 
     def used_image(self, reference: str, image_id: str) -> None:
         """Store that a job needs an image, and its id; does nothing for one that is not ours."""
-        with self._transaction():
+        with self._transaction:
             self._write("set_image_used", reference=reference, image_id=image_id)
 
     def forget_image(self, reference: str) -> None:
         """An image of ours did not come, or is gone."""
-        with self._transaction():
+        with self._transaction:
             self._write("delete_image", reference=reference)
 
     def ask_stop(self, job: JobRow, reason: str) -> JobRow:
         """Store why we are about to stop a job; the first reason stays."""
-        with self._transaction():
+        with self._transaction:
             self._write("set_stop", job_id=job.job_id, reason=reason)
             self.note(job.job_id, "stop", reason)
         return self._again(job)
 
     def ended(self, job: JobRow, end: JobEnd, key: str, report: bytes) -> JobRow:
         """Store exit facts and the frozen report, and move to EXITED: one transaction."""
-        with self._transaction():
+        with self._transaction:
             values = {field.name: getattr(end, field.name) for field in fields(end)}
             self._write("set_end", job_id=job.job_id, **values)
             self._write("insert_report", key=key, job_id=job.job_id, body=report)
@@ -161,36 +163,36 @@ class Journal(JournalReader):
 
     def reported(self, job: JobRow) -> JobRow:
         """The Oracle has the report: mark it and move to REPORTED."""
-        with self._transaction():
+        with self._transaction:
             self._write("report_acked", job_id=job.job_id)
             return self._move(job, State.REPORTED, "")
 
     def parked(self, job: JobRow, why: str) -> JobRow:
         """The Oracle refuses the report for good: keep the evidence and move to LOST."""
-        with self._transaction():
+        with self._transaction:
             self._write("report_parked", job_id=job.job_id, why=why)
             return self._move(job, State.LOST, why)
 
     def signed(self, job: JobRow, earned: int, tx_id: str) -> JobRow:
         """Store what a settlement pays us before its signature leaves."""
-        with self._transaction():
+        with self._transaction:
             self._write("set_earned", job_id=job.job_id, earned=earned, tx_id=tx_id)
             return self._move(job, State.SIGNED, tx_id)
 
     def settled(self, job: JobRow, earned: int, tx_id: str) -> JobRow:
         """The ledger has the settlement."""
-        with self._transaction():
+        with self._transaction:
             self._write("set_earned", job_id=job.job_id, earned=earned, tx_id=tx_id)
             return self._move(job, State.SETTLED, tx_id)
 
     def usage(self, job_id: str, cpu_ms: int, ram_peak_mb: int) -> None:
         """Store a sample of what a running job has used; only growth counts."""
-        with self._transaction():
+        with self._transaction:
             self._write("set_usage", job_id=job_id, cpu_ms=cpu_ms, ram_peak_mb=ram_peak_mb)
 
     def checkpointed(self, job_id: str, number: int, taken_ms: int, sealed: bytes) -> None:
         """Store what a job saved, before any of it leaves; a number is used once."""
-        with self._transaction():
+        with self._transaction:
             self._write(
                 "write_checkpoint",
                 job_id=job_id,
@@ -201,12 +203,12 @@ class Journal(JournalReader):
 
     def checkpoint_stored(self, job_id: str, number: int) -> None:
         """Note that the Oracle has all of a checkpoint."""
-        with self._transaction():
+        with self._transaction:
             self._write("checkpoint_stored", job_id=job_id, number=number)
 
     def empty_checkpoint(self, job_id: str) -> None:
         """Let go of a checkpoint's list of files, which may be a megabyte, when its job is over."""
-        with self._transaction():
+        with self._transaction:
             self._write("empty_checkpoint", job_id=job_id)
 
     def pin_oracle(self, url: str, info: bytes) -> None:
@@ -214,7 +216,7 @@ class Journal(JournalReader):
 
         Raises UsageError when one is.
         """
-        with self._transaction():
+        with self._transaction:
             if self.pin() is not None and (count := len(self.open_jobs())):
                 raise UsageError(
                     f"cannot change to the Oracle at {url}: {count} jobs of the former are open",
@@ -224,17 +226,17 @@ class Journal(JournalReader):
 
     def move_pin(self, url: str) -> None:
         """Store where the pinned Oracle answers now."""
-        with self._transaction():
+        with self._transaction:
             self._write("move_pin", url=url)
 
     def write_worker(self, row: WorkerRow) -> None:
         """Store what `nunet status` shows."""
-        with self._transaction():
+        with self._transaction:
             self._write("write_worker", **{f.name: getattr(row, f.name) for f in fields(row)})
 
     def write_machine(self, machine: MachineRow, changes: tuple[str, ...]) -> None:
         """Store the machine as it is to be told now, and what changed since it was last told."""
-        with self._transaction():
+        with self._transaction:
             self._write(
                 "write_machine", **{f.name: getattr(machine, f.name) for f in fields(machine)}
             )
@@ -249,20 +251,20 @@ class Journal(JournalReader):
         """
         rows = self._rows("issued")
         issued_s = max(now_s, int(rows[0][0]) + 1 if rows else 0)
-        with self._transaction():
+        with self._transaction:
             self._write("write_issued", issued_s=issued_s)
         return issued_s
 
     def write_missed(self, missed: tuple[MissedRow, ...]) -> None:
         """Store what the Oracle now says of missed work, in place of what it said before."""
-        with self._transaction():
+        with self._transaction:
             self._write("clear_missed")
             for row in missed:
                 self._write("insert_missed", **{f.name: getattr(row, f.name) for f in fields(row)})
 
     def note_machine(self, text: str) -> None:
         """Add a line to what `nunet status` tells of the machine."""
-        with self._transaction():
+        with self._transaction:
             self._write("insert_machine_note", text=text)
             self._write("trim_machine_notes", count=NOTES_KEPT_MAX)
 
@@ -273,7 +275,7 @@ class Journal(JournalReader):
         ever: every job's own row, which is its owner's account and refuses its ticket a second
         time, the offer in it, which verifies its receipt; the story of a lost job, which says why.
         """
-        with self._transaction():
+        with self._transaction:
             return sum(
                 self._write(f"trim_{what}", before_ms=before_ms, count=TRIMMED_AT_ONCE)
                 for what in ("stories", "reports", "tickets")
@@ -281,7 +283,7 @@ class Journal(JournalReader):
 
     def died_with(self, rows: tuple[JobRow, ...], story: str) -> None:
         """Store `deaths` and `death_state` of the jobs that a worker which died had in hand."""
-        with self._transaction():
+        with self._transaction:
             for row in rows:
                 self._write(
                     "set_deaths", job_id=row.job_id, deaths=row.deaths, death_state=row.death_state
@@ -291,7 +293,7 @@ class Journal(JournalReader):
 
     def lived_with(self, job: JobRow) -> JobRow:
         """Store that the worker lives well with a job in the state that it is in."""
-        with self._transaction():
+        with self._transaction:
             state = job.state.value
             self._write("set_deaths", job_id=job.job_id, deaths=0, death_state=state)
         return self._again(job)
@@ -316,20 +318,40 @@ class Journal(JournalReader):
 
     def _write(self, query: str, **values: object) -> int:
         values.setdefault("now_ms", self._now_ms())
-        with self.storage.told():
+        with self.storage.told:
             return self._db.execute(self._sql[query], values).rowcount
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        with self._lock:
-            with self.storage.told():
-                self._db.execute("BEGIN IMMEDIATE")
+
+class _Transaction:
+    """All that is written in it, or nothing; one at a time, and none within another."""
+
+    __slots__ = ("_journal",)
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> None:
+        journal = self._journal
+        journal._lock.acquire()
+        try:
+            with journal.storage.told:
+                journal._db.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            journal._lock.release()
+            raise
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        journal = self._journal
+        try:
+            with journal.storage.told:
+                if error is None:
+                    journal._db.execute("COMMIT")
+        finally:
             try:
-                yield
-                with self.storage.told():
-                    self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # a full or failing disk may have ended it already
-                    with self.storage.told():
-                        self._db.execute("ROLLBACK")
-                raise
+                if journal._db.in_transaction:
+                    with journal.storage.told:
+                        journal._db.execute("ROLLBACK")
+            finally:
+                journal._lock.release()

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
 from dataclasses import fields
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 
 from nunet_dms.errors import UsageError
 from nunet_dms.node.journal_file import open_to_read
 from nunet_dms.node.journal_life import statements
-from nunet_dms.node.journal_trouble import trouble_told
+from nunet_dms.node.journal_trouble import TroubleTold
 from nunet_dms.node.rows import (
     Capacity,
     CheckpointRow,
@@ -34,6 +34,7 @@ from nunet_dms.node.states import State
 JOBS_SHOWN_MAX = 1000
 NOTES_SHOWN_MAX = 5
 JOB_COLUMNS = tuple(field.name for field in fields(JobRow))
+_of_job = itemgetter(*JOB_COLUMNS)
 
 
 class JournalReader:
@@ -44,7 +45,7 @@ class JournalReader:
 
         Every reading raises it too, where the file is damaged.
         """
-        self._path = path
+        self._told = TroubleTold(path)
         self._db = open_to_read(path)
         self._sql = statements()
         self._lock = threading.RLock()
@@ -166,16 +167,12 @@ class JournalReader:
         return CheckpointRow(**known | {"stored": bool(known["stored"])})
 
     def _rows(self, query: str, **values: object) -> list[sqlite3.Row]:
-        with (
-            trouble_told(self._path),
-            self._lock,
-            closing(self._db.execute(self._sql[query], values)) as cursor,
-        ):
-            return cursor.fetchall()
+        with self._told, self._lock:
+            return self._db.execute(self._sql[query], values).fetchall()
 
 
 def job_of(row: sqlite3.Row) -> JobRow:
     """Return a row of the table as a value."""
-    known = {name: row[name] for name in JOB_COLUMNS}
+    known = dict(zip(JOB_COLUMNS, _of_job(row), strict=True))
     known["state"] = State(known["state"])
     return JobRow(**known)

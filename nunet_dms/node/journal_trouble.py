@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 from nunet_dms.errors import NunetError
 
@@ -28,24 +27,42 @@ class JournalUnusableError(JournalError):
     """The journal is damaged, foreign, newer, or not all that it was: trying again helps nobody."""
 
 
-@contextmanager
-def trouble_told(path: Path) -> Iterator[None]:
-    """Raise JournalError where SQLite cannot read or write the file, or what is in it is broken.
+class TroubleTold:
+    """Raises JournalError where SQLite cannot read or write the file, or what is in it is broken.
+
+    A context that may be entered often, and again within itself.
+    """
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Watch what comes."""
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Raise what an error means; all that is not SQLite's goes on as it is."""
+        if isinstance(error, sqlite3.DatabaseError) and (told := meaning_of(error, self._path)):
+            raise told from error
+
+
+def meaning_of(error: sqlite3.DatabaseError, path: Path) -> JournalError | None:
+    """Return what an error says of the file; None where it is our mistake, not the file's.
 
     SQLite's error codes reach Python from 3.11 on only; before, its words tell them apart.
     """
-    try:
-        yield
-    except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # our mistake, not the file's
-        raise
-    except sqlite3.OperationalError as error:
-        words = str(error)
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+        return None
+    words = str(error)
+    if isinstance(error, sqlite3.OperationalError):
         kind = next((kind for part, kind in _KINDS.items() if part in words), JournalError)
-        raise kind(f"cannot use the journal {path}: {words}", hint=_HINTS[kind]) from error
-    except sqlite3.DatabaseError as error:
-        raise JournalUnusableError(
-            f"cannot use the journal {path}: it is damaged: {error}", hint=BEGIN_ANEW
-        ) from error
+        return kind(f"cannot use the journal {path}: {words}", hint=_HINTS[kind])
+    return JournalUnusableError(
+        f"cannot use the journal {path}: it is damaged: {words}", hint=BEGIN_ANEW
+    )
 
 
 _KINDS: dict[str, type[JournalError]] = {

@@ -82,7 +82,9 @@ class Pool:
 
     def is_busy(self, task: Task) -> bool:
         """Whether such a task is under way or hangs; its outcome may wait to be collected."""
-        return task in self._running or len(self._hanging(task)) >= HUNG_MAX
+        return task in self._running or (
+            task in self._hung and len(self._hanging(task)) >= HUNG_MAX
+        )
 
     def jobs_doing(self, what: str) -> list[str]:
         """Return the jobs for which such a task is under way."""

@@ -264,7 +264,7 @@ class Runner:
     def _end(self, live: Live, failure: Failure) -> None:
         """End a job that did not run."""
         nothing = Manifest()
-        with self._deps.journal.storage.told():
+        with self._deps.journal.storage.told:
             save_results(live.folder, nothing)
         log_end = finished(live.folder.log)
         if live.row.state is State.STARTING and failure.reason is Reason.NODE_FAULT:

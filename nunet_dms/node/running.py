@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from nunet_dms.node.checkpoints import Checkpoints
-from nunet_dms.node.delivery import save_results, ship_log
+from nunet_dms.node.delivery import log_bytes, save_results, ship_log
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.ending import (
     UNTOLD,
@@ -117,7 +117,7 @@ class Running:
     def _ship(self, live: Live) -> None:
         """Send what the log has grown by, so that the requester sees it live."""
         path = live.folder.log
-        if live.ships and path.exists() and path.stat().st_size > live.shipped:
+        if live.ships and log_bytes(path) > live.shipped:
             oracle, job_id, offset = self._deps.oracle, live.row.job_id, live.shipped
             ask(self._deps, live, "ship", lambda: ship_log(oracle, job_id, path, offset))
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
 from nunet_dms.node.journal_trouble import (
     JournalError,
     JournalFullError,
     JournalReadOnlyError,
-    trouble_told,
+    meaning_of,
 )
 from nunet_dms.protocol.job import MB
 
@@ -60,6 +62,8 @@ class Storage:
         self._keeps_ballast = False
         self._is_shut = False
         self._next_look_s = 0.0
+        self.told = Told(self)
+        """A context which raises the JournalError that tells why something could not be written."""
 
     def make_way(self) -> None:
         """Before the journal is opened: let the ballast go where there is hardly any room."""
@@ -88,7 +92,7 @@ class Storage:
     def survives(self, work: Callable[[], None]) -> bool:
         """Do some work of a step; False if it found no room, so that it is to be done again."""
         try:
-            with self.told():
+            with self.told:
                 work()
         except JournalFullError as error:
             self._note_trouble(f"{self._words()} is full", error)
@@ -100,21 +104,19 @@ class Storage:
             return False
         return True
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Raise the JournalError that tells why something could not be written here."""
-        try:
-            with trouble_told(self._journal):
-                yield
-        except OSError as error:
-            if kind := _KINDS.get(error.errno or 0):
-                raise kind(f"cannot write {error.filename or self._folder}: {error}") from error
-            raise
-        except JournalError as error:
-            if type(error) is JournalError and self._is_read_only():
-                words = f"cannot use the journal {self._journal}: {self._words()} is read-only"
-                raise JournalReadOnlyError(words, hint="make it writable again") from error
-            raise
+    def meaning_of(self, error: Exception) -> JournalError | None:
+        """Return why something could not be written here; None where an error does not tell."""
+        if isinstance(error, OSError):
+            kind = _KINDS.get(error.errno or 0)
+            words = f"cannot write {error.filename or self._folder}: {error}"
+            return None if kind is None else kind(words)
+        told = error if isinstance(error, JournalError) else None
+        if isinstance(error, sqlite3.DatabaseError):
+            told = meaning_of(error, self._journal)
+        if type(told) is JournalError and self._is_read_only():
+            words = f"cannot use the journal {self._journal}: {self._words()} is read-only"
+            return JournalReadOnlyError(words, hint="make it writable again")
+        return told
 
     def _measure(self) -> None:
         """Take or give up `trouble`, and make the ballast anew where there is room for it."""
@@ -183,6 +185,27 @@ class Storage:
         folder = self._folder.resolve()
         mount = next((each for each in (folder, *folder.parents) if each.is_mount()), folder)
         return f"the file system at {mount}, with {self._folder},"
+
+
+class Told:
+    """A context that may be entered often, and again within itself: see `Storage.told`."""
+
+    __slots__ = ("_storage",)
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def __enter__(self) -> None:
+        """Watch what comes."""
+
+    def __exit__(
+        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Raise what an error means for the journal; any other goes on as it is."""
+        if isinstance(error, Exception):
+            told = self._storage.meaning_of(error)
+            if told is not None and told is not error:
+                raise told from error
 
 
 _KINDS: dict[int, type[JournalError]] = {

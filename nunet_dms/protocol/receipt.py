@@ -113,7 +113,7 @@ def part_digest(receipt: Receipt, kind: LinkKind) -> str:
     A single field stands for itself, so that it has the digest by which other parts name it;
     several are an object of those fields.
     """
-    fields = {name: _plain(getattr(receipt, name)) for name in FIELDS[kind]}
+    fields = {name: strict.to_plain(getattr(receipt, name)) for name in FIELDS[kind]}
     (first, *others) = fields.values()
     return strict.digest(strict.encode(fields if others else first))
 
@@ -156,10 +156,3 @@ def head_problem(receipt: Receipt) -> str | None:
     if not receipt.links or receipt.head != receipt.links[-1].hash:
         return "its head is not the end of the chain"
     return None
-
-
-def _plain(value: object) -> object:
-    """Return a field as JSON has it."""
-    if isinstance(value, tuple):
-        return [strict.to_plain(each) for each in value]
-    return strict.to_plain(value)

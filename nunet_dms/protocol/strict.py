@@ -26,6 +26,9 @@ TEXT_MAX_BYTES = 4 * 1024 * 1024
 """Of one JSON document: a manifest of the most files fits with room."""
 
 T = TypeVar("T")
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
 
 
 def decode(kind: type[T], data: bytes | str, *, at: str = "$") -> T:
@@ -61,16 +64,27 @@ def parse(data: bytes | str, *, at: str = "$") -> object:
 
 def encode(value: object) -> bytes:
     """Return the canonical JSON bytes of a dataclass or of plain values."""
-    return json.dumps(
-        to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode("utf-8")
+    return _CANONICAL.encode(to_plain(value)).encode("utf-8")
 
 
 def to_plain(value: object) -> Any:
     """Return a dataclass as dicts, lists and scalars."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
+    kind: type = type(value)
+    if names := _field_names(kind):
+        return {name: to_plain(getattr(value, name)) for name in names}
+    if isinstance(value, list | tuple):
+        return [to_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {key: to_plain(each) for key, each in value.items()}
     return value
+
+
+@functools.cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    """Return the fields of a dataclass; none of any other type."""
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def digest(data: bytes) -> str:

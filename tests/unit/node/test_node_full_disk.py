@@ -61,7 +61,7 @@ class TightJournal(Journal):
     def _write(self, query: str, **values: object) -> int:
         self.writes += 1
         if self.full_at <= self.writes < self.full_at + self.count:
-            with self.storage.told():
+            with self.storage.told:
                 raise sqlite3.OperationalError("database or disk is full")
         return super()._write(query, **values)
 

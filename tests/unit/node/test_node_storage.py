@@ -130,7 +130,7 @@ def test_where_nothing_can_be_written_the_worker_waits_and_is_then_begun_anew(
     def refuse() -> None:
         raise sqlite3.OperationalError("attempt to write a readonly database")
 
-    with pytest.raises(JournalReadOnlyError), storage.told():
+    with pytest.raises(JournalReadOnlyError), storage.told:
         refuse()
     assert not storage.survives(refuse)
     assert storage.trouble.endswith(" is read-only")
