@@ -23,8 +23,8 @@ from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE, job_user
 from nunet_dms.node.engine.types import ContainerSpec, Engine, Facts, Failure, LogRecord
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.protocol.report import Reason
+from tests.simulation.container import Program
 from tests.simulation.faults import QUIET
-from tests.simulation.stand_in_engine import Program
 from tests.simulation.world import World
 
 T = TypeVar("T")
@@ -110,12 +110,12 @@ class StandIn(Side):
         return answers[0]
 
     def kill_by_hand(self, name: str) -> None:
-        found = self._world.engine.find(name)
+        found = self._world.daemon.find(name)
         assert found is not None
-        self._world.engine.kill(found)
+        self._world.daemon.kill(found)
 
     def use(self, program: str) -> tuple[str, ...]:
-        self._world.engine._programs = {f"x@{self.image_id}": PROGRAMS[program][0]}
+        self._world.daemon.programs = {f"x@{self.image_id}": PROGRAMS[program][0]}
         return ("run",)
 
 

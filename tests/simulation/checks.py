@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.protocol.report import Reason, Report
+from tests.simulation.container import Container, Program
+from tests.simulation.oracle_job import OracleJob
 from tests.simulation.papers import CORE_MHZ
-from tests.simulation.stand_in_engine import Container, Program
-from tests.simulation.stand_in_oracle import OracleJob
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -29,7 +29,7 @@ AFTER_LOSS_S = 15.0
 
 def check_running(world: World) -> None:
     """See that no more runs than there is room for; asked whenever a container starts."""
-    running = [each for each in world.engine.containers.values() if each.status == "running"]
+    running = [each for each in world.daemon.containers.values() if each.status == "running"]
     used_mhz = sum(each.spec.nano_cpus * CORE_MHZ // 10**9 for each in running)
     if used_mhz > CAPACITY_MHZ:
         world.violated(f"capacity exceeded: {used_mhz} MHz run of {CAPACITY_MHZ}")
@@ -48,7 +48,7 @@ def check_taken(world: World) -> None:
 def check_stopped(world: World, job_id: str) -> None:
     """See that a job whose lease is lost does not run on, unless it was just being started."""
     told_s = world.oracle.jobs[job_id].told_lost_s or 0.0
-    for each in world.engine.containers.values():
+    for each in world.daemon.containers.values():
         had_begun = (each.truth.started_s or told_s) < told_s
         if each.job_id == job_id and each.status == "running" and had_begun:
             world.violated(f"job {job_id[:4]}: runs on though its lease is lost")
@@ -91,7 +91,7 @@ def _check_money(world: World, job: OracleJob) -> None:
 
 
 def _containers(world: World, job: OracleJob) -> list[Container]:
-    here = [*world.engine.gone, *world.engine.containers.values()]
+    here = [*world.daemon.gone, *world.daemon.containers.values()]
     return [each for each in here if dict(each.spec.labels)[LABEL_JOB] == job.job_id]
 
 
@@ -204,8 +204,8 @@ def _check_log(world: World, job: OracleJob, found: list[Container]) -> None:
 
 
 def _check_left(world: World) -> None:
-    if world.engine.containers:
-        world.violated(f"containers are left: {list(world.engine.containers)}")
+    if world.daemon.containers:
+        world.violated(f"containers are left: {list(world.daemon.containers)}")
     jobs = world.folder / "jobs"
     for folder in sorted(jobs.iterdir()) if jobs.is_dir() else ():
         left = sorted(each.name for each in folder.iterdir() if each.name not in KEPT)

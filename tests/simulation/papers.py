@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TypeVar, cast
 
+from nunet_dms.cardano.address import Address
 from nunet_dms.cardano.agreement import escrow_terms
 from nunet_dms.cardano.keys import PaymentKey
 from nunet_dms.errors import VerificationError
@@ -249,6 +250,7 @@ CHANGES: tuple[tuple[object, str, object], ...] = (
     (strict, "decode", CODEC.decode),
     (JobRequest, "digest", _digest_once(JobRequest)),
     (JobSpec, "digest", _digest_once(JobSpec)),
+    (Address, "bech32", property(remembered(vars(Address)["bech32"].fget))),
     (keys, "NaclKey", remembered(keys.NaclKey)),
     (SigningKey, "sign", _sign),
     (signing, "is_signed_by", _is_signed_by),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from tests.simulation.container import Program
 from tests.simulation.papers import CORE_MHZ, TICKETS_EVERY_S, Shape
-from tests.simulation.stand_in_engine import Program
 
 
 @dataclass(frozen=True)

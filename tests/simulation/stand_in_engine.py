@@ -1,4 +1,4 @@
-"""A container engine that is a few tables, and fails on demand before and after each effect.
+"""A container engine that fails on demand, before and after each effect.
 
 It answers as the real one does where tests/docker/test_stand_in_engine.py compares the two. What
 really happened in a container (`Container.truth`) is kept apart from what the engine says of it.
@@ -7,15 +7,13 @@ really happened in a container (`Container.truth`) is kept apart from what the e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nunet_dms.errors import EngineUnreachableError, NunetError
-from nunet_dms.node.engine.profile import LABEL_JOB, LABEL_NODE
+from nunet_dms.errors import EngineUnreachableError
 from nunet_dms.node.engine.types import (
     ContainerSpec,
-    EngineEvent,
     Facts,
     Failure,
     History,
@@ -26,96 +24,20 @@ from nunet_dms.node.engine.types import (
     StoredImage,
     Usage,
 )
-from nunet_dms.node.limits import DEADLINE_MARGIN_S, STOP_GRACE_S
-from nunet_dms.protocol.report import Reason
 
 if TYPE_CHECKING:
+    from tests.simulation.daemon import Daemon
     from tests.simulation.world import World
 
 T = TypeVar("T")
-KILLED, TERMINATED, OUT_OF_MEMORY_CODE, BY_HOST = 137, 143, 137, 255
-"""Exit codes."""
-
-
-@dataclass(frozen=True)
-class Program:
-    """What is in a job's image, and does when it runs."""
-
-    run_s: float
-    exit_code: int = 0
-    oom: bool = False
-    lines: tuple[tuple[float, bytes], ...] = ()
-    """What it writes, and how long after its start."""
-    heeds_term: bool = True
-    fills_disk: bool = False
-    starts: bool = True
-    time_limit_s: int = 60
-    poison: str = ""
-    """The call to the engine at which this job kills the worker, each time."""
-    image: str = "here"
-    """`here`, `pulled` or `missing`."""
-
-
-@dataclass
-class Truth:
-    """What really happened in a container, in seconds of virtual time."""
-
-    starts: int = 0
-    started_s: float | None = None
-    ended_s: float | None = None
-    by: str = ""
-    """Who ended it: itself, oom, deadline, stop, engine, hand, host or remove."""
-    written: bytes = b""
-
-    @property
-    def ran_s(self) -> float:
-        """How long it ran, as far as it has ended."""
-        if self.started_s is None or self.ended_s is None:
-            return 0.0
-        return self.ended_s - self.started_s
-
-
-@dataclass
-class Container:
-    """One container: what the engine knows, and the truth."""
-
-    container_id: str
-    spec: ContainerSpec
-    job_id: str
-    program: Program
-    status: str = "created"
-    started_ms: int | None = None
-    finished_ms: int | None = None
-    exit_code: int = 0
-    oom: bool = False
-    records: list[LogRecord] = field(default_factory=list)
-    """That the engine still has."""
-    thrown_away: int = 0
-    """Records before those."""
-    unread: list[LogRecord] = field(default_factory=list)
-    """In the pipe while the daemon is down."""
-    events: list[EngineEvent] = field(default_factory=list)
-    truth: Truth = field(default_factory=Truth)
 
 
 class StandInEngine:
-    """The `Engine` of a simulated node; it outlives the worker, and the world moves it."""
+    """The `Engine` of a simulated node: calls to its daemon."""
 
-    def __init__(self, world: World, programs: dict[str, Program]) -> None:
-        self.containers: dict[str, Container] = {}
-        self.gone: list[Container] = []
-        """Removed; for the checks."""
-        self.is_away = False
-        self.live_restore = True
-        self.images_here: set[str] = set()
+    def __init__(self, world: World, daemon: Daemon) -> None:
         self._world = world
-        self._programs = programs
-        """By image reference."""
-        self._news = world.signal()
-        """Given whenever a container writes or ends, or the engine goes away or comes back."""
-        self._oldest_ms: int | None = None
-        """Of the events that the daemon remembers."""
-        self._made = 0
+        self._daemon = daemon
 
     # What the worker may ask.
 
@@ -123,43 +45,43 @@ class StandInEngine:
         self._call("ping", lambda: None)
 
     def find_image(self, reference: str) -> str | None:
-        if self._programs[reference].poison == "find_image":
+        if self._daemon.programs[reference].poison == "find_image":
             self._world.faults.crash("of poison at find_image")
-        return self._call("find_image", lambda: self._image(reference))
+        return self._call("find_image", lambda: self._daemon.image_of(reference))
 
     def pull_image(self, reference: str, heard: Callable[[PullProgress], None]) -> str | Failure:
         heard(PullProgress(0, 0))
-        return self._call("pull_image", lambda: self._pull(reference))
+        return self._call("pull_image", lambda: self._daemon.pull(reference))
 
     def create(self, spec: ContainerSpec) -> str | Failure:
-        return self._call("create", lambda: self._create(spec))
+        return self._call("create", lambda: self._daemon.create(spec))
 
     def start(self, container_id: str) -> Failure | None:
-        return self._call("start", lambda: self._start(container_id))
+        return self._call("start", lambda: self._daemon.start(container_id))
 
     def facts(self, name: str) -> Facts | None:
-        return self._call("facts", lambda: self._facts(name))
+        return self._call("facts", lambda: self._daemon.facts(name))
 
     def wait(self, name: str, timeout_s: int) -> bool:
         """Two calls, as at the real one: wait, then look."""
         until_s = self._world.now_s + timeout_s
         self._call("wait", lambda: None)
-        while (found := self.find(name)) is not None and found.status == "running":
+        while (found := self._daemon.find(name)) is not None and found.status == "running":
             if self._world.now_s >= until_s:
                 return False
-            self._news.wait(until_s - self._world.now_s)
+            self._daemon.news.wait(until_s - self._world.now_s)
             self._check_here()
         facts = self.facts(name)
         return facts is None or not (facts.is_alive or facts.status == "created")
 
     def stop(self, name: str, grace_s: int) -> None:
-        self._call("stop", lambda: self._terminate(name, grace_s, "stop"))
-        while (found := self.find(name)) is not None and found.status == "running":
-            self._news.wait(grace_s)
+        self._call("stop", lambda: self._daemon.terminate(name, grace_s, "stop"))
+        while (found := self._daemon.find(name)) is not None and found.status == "running":
+            self._daemon.news.wait(grace_s)
             self._check_here()
 
     def remove(self, name: str) -> None:
-        self._call("remove", lambda: self.take_away(name, "remove"))
+        self._call("remove", lambda: self._daemon.take_away(name, "remove"))
 
     def records(self, name: str, since_ns: int) -> Iterator[LogRecord]:
         self._call("records", lambda: None)
@@ -167,17 +89,17 @@ class StandInEngine:
 
     def usage(self, name: str) -> Usage | None:
         self._poisoned(name, "usage")
-        return self._call("usage", lambda: self._usage(name))
+        return self._call("usage", lambda: self._daemon.usage(name))
 
     def owned(self, node_id: str) -> tuple[Owned, ...]:
-        return self._call("owned", lambda: self._owned(node_id))
+        return self._call("owned", lambda: self._daemon.owned(node_id))
 
     def history(self, name: str, since_ms: int) -> History:
         self._poisoned(name, "history")
-        return self._call("history", lambda: self._history(name, since_ms))
+        return self._call("history", lambda: self._daemon.history(name, since_ms))
 
     def keeps_running(self) -> bool:
-        return self._call("keeps_running", lambda: self.live_restore)
+        return self._call("keeps_running", lambda: self._daemon.live_restore)
 
     def labelled(self, _node_id: str) -> tuple[Labelled, ...]:
         self._check_here()
@@ -188,113 +110,15 @@ class StandInEngine:
 
     def images(self) -> tuple[StoredImage, ...]:
         self._check_here()
-        return tuple(map(self._stored, sorted(self.images_here)))
+        return tuple(map(self._daemon.stored, sorted(self._daemon.images_here)))
 
     def remove_image(self, image_id: str) -> bool:
-        return self._call("remove_image", lambda: self._remove_image(image_id))
+        return self._call("remove_image", lambda: self._daemon.remove_image(image_id))
 
     def data_root(self) -> Path:
         """On another machine: how full its disk is nobody here can tell."""
         self._check_here()
         return Path("/nowhere")
-
-    def find(self, name: str) -> Container | None:
-        """Return the container of this name or id."""
-        if (found := self.containers.get(name)) is not None:
-            return found
-        here = self.containers.values()
-        return next((each for each in here if each.container_id == name), None)
-
-    # What the world does to it.
-
-    def go(self, *, asked: bool) -> None:
-        """The daemon dies; asked to, and without live-restore, it takes along what runs."""
-        self.is_away = True
-        if asked and not self.live_restore:
-            for each in self._running():
-                self.end(each, self._code_of_term(), "engine")
-        self._news.give()
-
-    def come_back(self) -> None:
-        """The daemon starts, and has forgotten what was; without live-restore it ends what runs."""
-        self.is_away = False
-        self._oldest_ms = None
-        for each in self.containers.values():
-            each.events.clear()
-            self._read_pipe(each)
-        for each in [] if self.live_restore else self._running():
-            self._tell(each, "kill", 15)
-            self.end(each, self._code_of_term(), "engine")
-            self._tell(each, "stop")
-        self._news.give()
-
-    def _running(self) -> list[Container]:
-        return [each for each in self.containers.values() if each.status == "running"]
-
-    def _code_of_term(self) -> int:
-        """Return how a process may end that the daemon ends: also as if all were well."""
-        return self._world.choice((KILLED, TERMINATED, 0))
-
-    def _read_pipe(self, each: Container) -> None:
-        """Take what was written meanwhile, if it still runs; else the last of it is lost."""
-        if each.status == "running" and self.live_restore:
-            each.records.extend(each.unread)
-        elif self.live_restore:
-            each.records.extend(each.unread[: len(each.unread) // 2])
-        each.unread.clear()
-
-    def reboot(self) -> None:
-        """The host restarts: nothing runs any more, and the engine is there again at once."""
-        for each in self._running():
-            self.end(each, self._world.choice((KILLED, BY_HOST)), "host")
-        for each in self.containers.values():
-            each.events.clear()
-            each.unread.clear()
-        self.is_away = False
-        self._oldest_ms = None
-        self._news.give()
-
-    def rotate(self, container: Container) -> None:
-        """The engine drops the older half of a log."""
-        thrown_away = len(container.records) // 2
-        del container.records[:thrown_away]
-        container.thrown_away += thrown_away
-
-    def take_away(self, name: str, by: str) -> None:
-        """Remove a container, killing it first if it runs."""
-        found = self.find(name)
-        if found is None:
-            return
-        if found.status == "running":
-            self._tell(found, "kill", 9)
-            self.end(found, KILLED, by)
-        self._tell(found, "destroy")
-        del self.containers[found.spec.name]
-        self.gone.append(found)
-        self._news.give()
-
-    def kill(self, container: Container) -> None:
-        """Somebody types `docker kill`."""
-        self._tell(container, "kill", 9)
-        self.end(container, KILLED, "hand")
-
-    def stop_by_hand(self, container: Container) -> None:
-        """Somebody types `docker stop`."""
-        self._terminate(container.spec.name, 10, "hand")
-
-    def end(self, container: Container, code: int, by: str, *, oom: bool = False) -> None:
-        """A container's process is gone."""
-        if container.status != "running":
-            return
-        now_s = self._world.now_s
-        container.status, container.exit_code, container.oom = "exited", code, oom
-        container.finished_ms = self._world.wall_ms()
-        container.truth.ended_s, container.truth.by = now_s, by
-        if oom:
-            self._tell(container, "oom")
-        self._tell(container, "die")
-        self._world.say(f"container {container.job_id[:4]} ended by {by}, code {code}")
-        self._news.give()
 
     # How it does it.
 
@@ -303,144 +127,17 @@ class StandInEngine:
 
     def _poisoned(self, name: str, what: str) -> None:
         """Some jobs kill the worker whenever it does a certain thing with them."""
-        found = self.find(name)
+        found = self._daemon.find(name)
         if found is not None and found.program.poison == what:
             self._world.faults.crash(f"of poison at {what}")
 
     def _check_here(self) -> None:
-        if self.is_away:
+        if self._daemon.is_away:
             raise EngineUnreachableError("cannot use Docker: connection refused")
-
-    def _image(self, reference: str) -> str | None:
-        is_here = reference in self.images_here or self._programs[reference].image == "here"
-        return "sha256:" + reference[-64:] if is_here else None
-
-    def _stored(self, reference: str) -> StoredImage:
-        image_id = "sha256:" + reference[-64:]
-        in_use = any(each.spec.image_id == image_id for each in self.containers.values())
-        return StoredImage(image_id, 1000, in_use, (reference,))
-
-    def _remove_image(self, image_id: str) -> bool:
-        before = len(self.images_here)
-        self.images_here = {each for each in self.images_here if each[-64:] != image_id[-64:]}
-        return len(self.images_here) < before
-
-    def _pull(self, reference: str) -> str | Failure:
-        if self._programs[reference].image == "missing":
-            return Failure(Reason.IMAGE_UNAVAILABLE, f"cannot pull {reference}: manifest unknown")
-        self.images_here.add(reference)
-        return "sha256:" + reference[-64:]
-
-    def _create(self, spec: ContainerSpec) -> str:
-        if (found := self.containers.get(spec.name)) is not None:
-            return found.container_id
-        self._made += 1
-        job_id = dict(spec.labels)[LABEL_JOB]
-        program = next(
-            program
-            for reference, program in self._programs.items()
-            if reference.endswith(spec.image_id.removeprefix("sha256:"))
-        )
-        self.containers[spec.name] = Container(f"{self._made:064x}", spec, job_id, program)
-        return self.containers[spec.name].container_id
-
-    def _start(self, container_id: str) -> Failure | None:
-        each = self.find(container_id)
-        if each is None:
-            raise NunetError(f"cannot use Docker: No such container: {container_id}")
-        if each.status != "created":
-            return None
-        if not each.program.starts:
-            return Failure(Reason.START_ERROR, "cannot start the job: no such file")
-        self.run(each)
-        return None
-
-    def run(self, each: Container) -> None:
-        """Let a container's program run, from its beginning."""
-        each.status, each.started_ms, each.finished_ms = "running", self._world.wall_ms(), None
-        each.truth.starts += 1
-        each.truth.started_s = self._world.now_s
-        self._tell(each, "start")
-        self._world.say(f"container {each.job_id[:4]} started")
-        self._world.container_started()
-        if each.program.fills_disk:
-            self._fill(each)
-        run = each.truth.starts
-        for delay_s, line in each.program.lines:
-            self._world.after(delay_s, lambda line=line: self._write(each, run, line))
-        self._world.after(each.program.run_s, lambda: self._finish(each, run))
-        if each.spec.deadline is not None:
-            after_s = each.program.time_limit_s + DEADLINE_MARGIN_S
-            self._world.after(after_s, lambda: self._reach_deadline(each, run))
-
-    def _reach_deadline(self, each: Container, run: int) -> None:
-        """The program inside ends the job (engine/deadline.py)."""
-        if each.truth.starts != run:
-            return
-        if each.program.heeds_term:
-            self.end(each, TERMINATED, "deadline")
-        else:
-            self._world.after(STOP_GRACE_S, lambda: self.end(each, KILLED, "deadline"))
-
-    def _write(self, each: Container, run: int, line: bytes) -> None:
-        if each.status != "running" or each.truth.starts != run:
-            return
-        each.truth.written += line
-        record = LogRecord(self._world.wall_ms() * 1_000_000, line)
-        (each.unread if self.is_away else each.records).append(record)
-        self._news.give()
-
-    def _finish(self, each: Container, run: int) -> None:
-        if each.status != "running" or each.truth.starts != run:
-            return
-        if each.spec.outputs.is_dir() and each.program.exit_code == 0:
-            (each.spec.outputs / "result").write_bytes(each.job_id.encode())
-        by = "oom" if each.program.oom else "itself"
-        self.end(each, each.program.exit_code, by, oom=each.program.oom)
-
-    def _fill(self, each: Container) -> None:
-        if each.spec.outputs.is_dir():
-            with (each.spec.outputs / "giant").open("wb") as file:
-                file.write(bytes((each.spec.disk_mb << 20) + 4096))
-
-    def _facts(self, name: str) -> Facts | None:
-        found = self.find(name)
-        if found is None:
-            return None
-        started_ms, finished_ms = found.started_ms, found.finished_ms
-        if started_ms is not None and finished_ms is not None:
-            started_ms = min(started_ms, finished_ms)
-        return Facts(
-            container_id=found.container_id,
-            status=found.status,
-            started_ms=started_ms,
-            finished_ms=finished_ms,
-            exit_code=found.exit_code,
-            oom_killed=found.oom,
-            error="",
-        )
-
-    def _terminate(self, name: str, grace_s: int, by: str) -> None:
-        found = self.find(name)
-        if found is None or found.status != "running":
-            return
-        self._tell(found, "kill", 15)
-        if found.program.heeds_term:
-            self.end(found, TERMINATED, by)
-            self._tell(found, "stop")
-        else:
-            run = found.truth.starts
-            self._world.after(grace_s, lambda: self._kill_after_grace(found, run, by))
-
-    def _kill_after_grace(self, found: Container, run: int, by: str) -> None:
-        if found.status == "running" and found.truth.starts == run and not self.is_away:
-            self._tell(found, "kill", 9)
-            self.end(found, KILLED, by)
-            self._tell(found, "stop")
 
     def _follow(self, name: str, since_ns: int) -> Iterator[LogRecord]:
         """Yield by number; where records were thrown away that this reader lacks, one says so."""
-        found, number, is_wanted = self.find(name), 0, False
+        found, number, is_wanted = self._daemon.find(name), 0, False
         while found is not None:
             self._check_here()
             while number < found.thrown_away + len(found.records):
@@ -451,36 +148,9 @@ class StandInEngine:
                 is_wanted = is_wanted or record.at_ns >= since_ns
                 if is_wanted:
                     yield replace(record, after_gap=has_gap)
-            if found.status != "running" or self.find(name) is not found:
+            if found.status != "running" or self._daemon.find(name) is not found:
                 return
-            self._news.wait(3600.0)
-
-    def _usage(self, name: str) -> Usage | None:
-        found = self.find(name)
-        if found is None or found.status != "running" or found.truth.started_s is None:
-            return None
-        return Usage(int((self._world.now_s - found.truth.started_s) * 1000), 32)
-
-    def _owned(self, node_id: str) -> tuple[Owned, ...]:
-        return tuple(
-            Owned(each.container_id, name, each.job_id)
-            for name, each in self.containers.items()
-            if (LABEL_NODE, node_id) in each.spec.labels
-        )
-
-    def _history(self, name: str, since_ms: int) -> History:
-        found = self.find(name)
-        events = tuple(found.events) if found else ()
-        reaches_back = self._oldest_ms is not None and self._oldest_ms <= since_ms
-        has_start = any(each.action == "start" for each in events)
-        return History(events, is_whole=reaches_back or has_start)
-
-    def _tell(self, container: Container, action: str, signal: int | None = None) -> None:
-        if self.is_away:
-            return  # nobody sees it
-        at_ms = self._world.wall_ms()
-        self._oldest_ms = at_ms if self._oldest_ms is None else min(self._oldest_ms, at_ms)
-        container.events.append(EngineEvent(at_ms, action, signal))
+            self._daemon.news.wait(3600.0)
 
 
 def _silent(what: str) -> EngineUnreachableError:

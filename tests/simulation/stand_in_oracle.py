@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from nunet_dms.errors import OracleUnreachableError, RefusedError
@@ -27,10 +26,10 @@ from nunet_dms.protocol.node import (
     Offer,
     Poll,
     Refusal,
-    Settlement,
 )
 from nunet_dms.protocol.report import Reason, Report, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
+from tests.simulation.oracle_job import OracleJob
 from tests.simulation.papers import INFO, LEASE_S, NODE, START_S, Paper, settlement_of
 
 if TYPE_CHECKING:
@@ -40,50 +39,6 @@ T = TypeVar("T")
 
 REQUESTER_SIGNS_S = 100.0
 """A settlement that its node does not sign is signed by the requester after so long."""
-
-
-@dataclass
-class OracleJob:
-    """A paid job at the Oracle."""
-
-    paper: Paper
-    state: str = "offered"
-    """offered, running, reported, settling, settled."""
-    reason: Reason | None = None
-    why: str = ""
-    started_s: float | None = None
-    lease_expires_s: float = 0.0
-    cancel_requested: bool = False
-    log: bytes = b""
-    announced: Manifest = field(default_factory=Manifest)
-    report: Report | None = None
-    report_digest: str = ""
-    bodies: set[str] = field(default_factory=set)
-    """Of every report that ever came under this job's key."""
-    accepted_reports: int = 0
-    reported_s: float = 0.0
-    log_complete: bool = False
-    ran_ms: int = 0
-    settlement: Settlement | None = None
-    cosigned: bool = False
-    acked: bool = False
-    paid: list[tuple[int, int]] = field(default_factory=list)
-    """To provider and requester, each time that the ledger paid."""
-    told_lost_s: float | None = None
-    """When the node first heard that its lease is lost."""
-
-    @property
-    def job_id(self) -> str:
-        return self.paper.job_id
-
-    @property
-    def price(self) -> int:
-        return self.paper.request.price
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the Oracle waits for nothing more of the node."""
-        return self.state == "settled" and self.acked
 
 
 class StandInOracle:

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.conftest import STORY
-from tests.simulation.faults import NEMESES
 from tests.simulation.many import live_through_all
+from tests.simulation.nemeses import NEMESES
 
 ROOT = Path(__file__).parents[2]
 HISTORIES = int(os.environ.get("NUNET_SIMULATIONS", "20000"))

@@ -1,11 +1,11 @@
 """A start is asked for whatever state the container is in: one that has ended runs again."""
 
-from tests.simulation.stand_in_engine import StandInEngine
+from tests.simulation.daemon import Daemon
 
-PLAIN = StandInEngine._start
+PLAIN = Daemon.start
 
 
-def start(self: StandInEngine, container_id: str) -> object:
+def start(self: Daemon, container_id: str) -> object:
     found = self.find(container_id)
     if found is not None and found.status == "exited":
         self.run(found)
@@ -13,4 +13,4 @@ def start(self: StandInEngine, container_id: str) -> object:
     return PLAIN(self, container_id)
 
 
-CHANGES = ((StandInEngine, "_start", start),)
+CHANGES = ((Daemon, "start", start),)

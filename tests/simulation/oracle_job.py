@@ -1,0 +1,54 @@
+"""A paid job as the Oracle of the simulation has it, and all that came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nunet_dms.protocol.job import Manifest
+from nunet_dms.protocol.node import Settlement
+from nunet_dms.protocol.report import Reason, Report
+from tests.simulation.papers import Paper
+
+
+@dataclass
+class OracleJob:
+    """A paid job at the Oracle."""
+
+    paper: Paper
+    state: str = "offered"
+    """offered, running, reported, settling, settled."""
+    reason: Reason | None = None
+    why: str = ""
+    started_s: float | None = None
+    lease_expires_s: float = 0.0
+    cancel_requested: bool = False
+    log: bytes = b""
+    announced: Manifest = field(default_factory=Manifest)
+    report: Report | None = None
+    report_digest: str = ""
+    bodies: set[str] = field(default_factory=set)
+    """Of every report that ever came under this job's key."""
+    accepted_reports: int = 0
+    reported_s: float = 0.0
+    log_complete: bool = False
+    ran_ms: int = 0
+    settlement: Settlement | None = None
+    cosigned: bool = False
+    acked: bool = False
+    paid: list[tuple[int, int]] = field(default_factory=list)
+    """To provider and requester, each time that the ledger paid."""
+    told_lost_s: float | None = None
+    """When the node first heard that its lease is lost."""
+
+    @property
+    def job_id(self) -> str:
+        return self.paper.job_id
+
+    @property
+    def price(self) -> int:
+        return self.paper.request.price
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the Oracle waits for nothing more of the node."""
+        return self.state == "settled" and self.acked
