@@ -174,12 +174,11 @@ class InboxHandler:
         refusal = Refusal(ticket_id=job.ticket.ticket_id, code=code, message=str(error)[:500])
         self._task(job.job_id, "refuse", lambda: self._deps.oracle.refuse(job.job_id, refusal))
 
-    def _is_early(self, job_id: str) -> bool:
+    def _is_early(self, row: JobRow | None) -> bool:
         """Whether this is about a report which the Oracle has, and we do not know yet that it has.
 
         Then it can wait until that is written down: the Oracle says it again.
         """
-        row = self._deps.journal.find(job_id)
         if row is None or row.state is not State.EXITED:
             return False
         self._hold_polls()
@@ -190,14 +189,14 @@ class InboxHandler:
         self._deps.backoff.fail(Task("", "poll"), self._deps.clock.monotonic_s())
 
     def _take_receipt(self, job_id: str) -> None:
-        if not self._is_early(job_id):
+        if not self._is_early(self._deps.journal.find(job_id)):
             self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
 
     def _take_settlement(self, settlement: Settlement) -> None:
-        if self.oracle is None or self._is_early(settlement.job_id):
-            return
         job_id = settlement.job_id
         row = self._deps.journal.find(job_id)
+        if self.oracle is None or self._is_early(row):
+            return
         try:
             payout = sign_settlement(settlement, self.oracle.ticket_key, self._deps.identity, row)
         except VerificationError as error:
@@ -216,9 +215,9 @@ class InboxHandler:
 
     def _take_void(self, void: Voided) -> None:
         """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
-        if self._is_early(void.job_id):
-            return
         row = self._deps.journal.find(void.job_id)
+        if self._is_early(row):
+            return
         if row is not None and row.state in _MAY_BE_VOID:
             log.error("job_void job=%s why=%s", void.job_id, void.why)
             self._runner.replace(self._deps.journal.move(row, State.LOST, void.why))

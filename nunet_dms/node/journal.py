@@ -91,7 +91,7 @@ class Journal(JournalReader):
                 self._write("insert_job", **row)
             except sqlite3.IntegrityError as error:
                 raise UsageError("cannot take the job: its ticket was used before") from error
-            self.note(str(row["job_id"]), State.ADMITTED.value)
+            self._note(str(row["job_id"]), State.ADMITTED.value)
 
     def move(self, job: JobRow, new: State, detail: str = "") -> JobRow:
         """Move a job; raises InvalidTransitionError unless table and file agree."""
@@ -128,7 +128,7 @@ class Journal(JournalReader):
         """Store that the engine does not answer while a job runs; the first time stays."""
         with self._transaction:
             if self._write("set_engine_gone", job_id=job.job_id):
-                self.note(job.job_id, "engine_gone")
+                self._note(job.job_id, "engine_gone")
         return self._again(job)
 
     def pulled_image(self, reference: str) -> None:
@@ -150,7 +150,7 @@ class Journal(JournalReader):
         """Store why we are about to stop a job; the first reason stays."""
         with self._transaction:
             self._write("set_stop", job_id=job.job_id, reason=reason)
-            self.note(job.job_id, "stop", reason)
+            self._note(job.job_id, "stop", reason)
         return self._again(job)
 
     def ended(self, job: JobRow, end: JobEnd, key: str, report: bytes) -> JobRow:
@@ -288,7 +288,7 @@ class Journal(JournalReader):
                 self._write(
                     "set_deaths", job_id=row.job_id, deaths=row.deaths, death_state=row.death_state
                 )
-                self.note(row.job_id, "worker_died", f"in state {row.state.value}; {story}")
+                self._note(row.job_id, "worker_died", f"in state {row.state.value}; {story}")
         self.died = False
 
     def lived_with(self, job: JobRow) -> JobRow:
@@ -300,7 +300,8 @@ class Journal(JournalReader):
 
     def note(self, job_id: str, what: str, detail: str = "") -> None:
         """Add a line to a job's story."""
-        self._write("insert_event", job_id=job_id, what=what, detail=detail[:500])
+        with self._transaction:
+            self._note(job_id, what, detail)
 
     def _move(self, job: JobRow, new: State, detail: str) -> JobRow:
         check_move(job.job_id, job.state, new)
@@ -310,16 +311,19 @@ class Journal(JournalReader):
             raise InvalidTransitionError(
                 f"cannot move job {job.job_id} from {job.state.value} to {new.value}: {story}"
             )
-        self.note(job.job_id, new.value, detail)
+        self._note(job.job_id, new.value, detail)
         return self._again(job)
+
+    def _note(self, job_id: str, what: str, detail: str = "") -> None:
+        self._write("insert_event", job_id=job_id, what=what, detail=detail[:500])
 
     def _again(self, job: JobRow) -> JobRow:
         return job_of(self._rows("one_job", job_id=job.job_id)[0])
 
     def _write(self, query: str, **values: object) -> int:
+        """Run one statement of a transaction, and return how many rows it changed."""
         values.setdefault("now_ms", self._now_ms())
-        with self.storage.told:
-            return self._db.execute(self._sql[query], values).rowcount
+        return self._db.execute(self._sql[query], values).rowcount
 
 
 class _Transaction:
@@ -346,12 +350,17 @@ class _Transaction:
         journal = self._journal
         try:
             with journal.storage.told:
-                if error is None:
-                    journal._db.execute("COMMIT")
+                self._close(error)
         finally:
-            try:
-                if journal._db.in_transaction:
-                    with journal.storage.told:
-                        journal._db.execute("ROLLBACK")
-            finally:
-                journal._lock.release()
+            journal._lock.release()
+
+    def _close(self, error: BaseException | None) -> None:
+        """Commit, or roll back and raise what went wrong: here, or within the transaction."""
+        db = self._journal._db
+        try:
+            if error is not None:
+                raise error
+            db.execute("COMMIT")
+        finally:
+            if db.in_transaction:  # a full or failing disk may have ended it already
+                db.execute("ROLLBACK")

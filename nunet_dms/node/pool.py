@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nunet_dms.errors import UnreachableError
 
@@ -17,8 +18,7 @@ HUNG_MAX = 3
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """What a thread was asked to do: which job (empty for the worker itself), and what."""
 
     job_id: str
@@ -128,8 +128,10 @@ class Pool:
 
     def _work(self, run: _Run, work: Callable[[], object]) -> None:
         try:
-            outcome = Outcome(run.task, value=work())
+            value = work()
         except Exception as error:  # noqa: BLE001 - handed to the step, which knows what to do
-            outcome = Outcome(run.task, error=error)
-        self._outcomes.put((run, outcome))
+            # Never in a variable: the error knows this frame, and both would stay.
+            self._outcomes.put((run, Outcome(run.task, error=error)))
+        else:
+            self._outcomes.put((run, Outcome(run.task, value=value)))
         self.wake.set()

@@ -92,15 +92,19 @@ class Storage:
     def survives(self, work: Callable[[], None]) -> bool:
         """Do some work of a step; False if it found no room, so that it is to be done again."""
         try:
-            with self.told:
-                work()
-        except JournalFullError as error:
-            self._note_trouble(f"{self._words()} is full", error)
-            self._let_go()
-            return False
-        except JournalReadOnlyError as error:
-            self._is_shut = True
-            self._note_trouble(f"{self._words()} is read-only", error)
+            work()
+        except Exception as error:
+            told = self.meaning_of(error)
+            if isinstance(told, JournalFullError):
+                self._note_trouble(f"{self._words()} is full", told)
+                self._let_go()
+            elif isinstance(told, JournalReadOnlyError):
+                self._is_shut = True
+                self._note_trouble(f"{self._words()} is read-only", told)
+            elif told is None or told is error:
+                raise
+            else:
+                raise told from error
             return False
         return True
 
@@ -202,10 +206,11 @@ class Told:
         self, _kind: object, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         """Raise what an error means for the journal; any other goes on as it is."""
-        if isinstance(error, Exception):
-            told = self._storage.meaning_of(error)
-            if told is not None and told is not error:
-                raise told from error
+        if error is None or not isinstance(error, Exception):
+            return
+        told = self._storage.meaning_of(error)
+        if told is not None and told is not error:
+            raise told from error
 
 
 _KINDS: dict[int, type[JournalError]] = {

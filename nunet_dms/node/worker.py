@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -81,7 +81,8 @@ class Worker:
         self._health = Health()
         self._started_s = int(deps.clock.wall_s())
         self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
-        self._shown: WorkerRow | None = None
+        self._shown: tuple[object, ...] = ()
+        """What of us was last written into the status row."""
         self._missed: tuple[MissedWork, ...] | None = None
         self._unsettled = UnsettledShares(deps.journal)
         self._housekeeping = Housekeeping(deps)
@@ -313,26 +314,29 @@ class Worker:
 
     def _show(self, ready: bool) -> None:
         """Write the status row when it changed, and now and then as a sign of life."""
-        hold, sold = self._hold, self._lookout.capacity
+        hold, sold, health = self._hold, self._lookout.capacity, self._health
+        accepting = ready and self._introduction.is_made and health.engine == OK and hold is None
+        shown = (ready, accepting, health.oracle, health.engine, self._note(), hold, sold)
+        if shown == self._shown and not self._is_due("status"):
+            return
+        clock = self._deps.clock
         row = WorkerRow(
             pid=os.getpid(),
             version=__version__,
             started_s=self._started_s,
             ready=ready,
-            accepting=ready and self._introduction.is_made and self._takes_jobs,
-            oracle_state=self._health.oracle,
-            engine_state=self._health.engine,
+            accepting=accepting,
+            oracle_state=health.oracle,
+            engine_state=health.engine,
             note=self._note(),
-            heartbeat_s=0,
+            heartbeat_s=int(clock.wall_s()),
             hold=hold.code.value if hold else "",
             hold_note=hold.note if hold else "",
             sold_cpu_mhz=sold.cpu_mhz,
             sold_ram_mb=sold.ram_mb,
         )
-        if row != self._shown or self._is_due("status"):
-            clock = self._deps.clock
-            self._deps.journal.write_worker(replace(row, heartbeat_s=int(clock.wall_s())))
-            self._shown, self._due["status"] = row, clock.monotonic_s() + STATUS_EVERY_S
+        self._deps.journal.write_worker(row)
+        self._shown, self._due["status"] = shown, clock.monotonic_s() + STATUS_EVERY_S
 
     def _note(self) -> str:
         """Return what the owner should know: what is wrong, else the Oracle's own warning."""

@@ -9,14 +9,18 @@ pool, the log's pump, delivery, job folders, and the journal in real SQLite with
 What surrounds it is not:
 
     virtual.py          time; a thread is a greenlet that gives way wherever it would block
-    stand_in_engine.py  containers that run programs on that time; what really happened in them is
-                        kept apart from what the engine says of it
+    daemon.py           containers that run programs on that time; container.py: what really
+                        happened in one is kept apart from what the engine says of it
+    stand_in_engine.py  the worker's calls to it
     stand_in_oracle.py  offers, leases, logs, reports, settlements; money in, money out
     papers.py           keys and signed offers, made once for many histories
     memory.py           the journal's file in memory: what was committed outlives a crash
+    disk.py             a disk that can be full, and a process that dies between two writes
     looking.py          a machine that stays as it is
-    world.py            puts these together, lets them live, and breaks things: crashes, restarts of
-                        worker, engine and host, clocks that jump, full disks, people with `docker`
+    life.py             one process of the worker, built as `composition.compose` does
+    nemeses.py          what breaks: worker, engine and host restart, clocks jump, disks are full,
+                        people type `docker`
+    world.py            puts these together and lets them live
     checks.py           what must hold in every history; read this first
     history.py          one history from a seed, its files in memory; many.py: thousands of them
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nunet_dms.node.engine.profile import LABEL_JOB
+from nunet_dms.node.limits import STOP_GRACE_S
 from nunet_dms.protocol.report import Reason, Report
 from tests.simulation.container import Container, Program
 from tests.simulation.oracle_job import OracleJob
@@ -23,8 +24,8 @@ HOLDS_CAPACITY = frozenset({"admitted", "accepted", "created", "starting", "runn
 ROUNDING_MS = 5
 LIMIT_SLACK_S = 1.0
 """A job may be said to have reached its limit that much earlier than by our clock."""
-AFTER_LOSS_S = 15.0
-"""So long, and two turns, a container may run on once its worker heard of a lost lease."""
+AFTER_LOSS_S = STOP_GRACE_S + 2.0
+"""So long a container may run on once its worker heard of a lost lease, calls and turns aside."""
 
 
 def check_running(world: World) -> None:

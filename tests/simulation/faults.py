@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from greenlet import GreenletExit
+
 from nunet_dms.errors import NunetError
 from tests.simulation.nemeses import NEMESES
 from tests.simulation.virtual import Crash
@@ -67,7 +69,7 @@ def draw_plan(chance: random.Random) -> Plan:
     def rate(share: float, *rates: float) -> float:
         return chance.choice(rates) if chance.random() < share else 0.0
 
-    calm_s = chance.choice((20.0, 20.0, 60.0, 60.0, 120.0))
+    calm_s = chance.choice((40.0, 40.0, 90.0, 120.0))
     kinds = chance.sample(tuple(NEMESES), chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
         (chance.uniform(0, calm_s) * chance.random(), kind)
@@ -85,8 +87,8 @@ def draw_plan(chance: random.Random) -> Plan:
         engine_fails_after=rate(0.3, 0.03, 0.15),
         engine_hangs=rate(0.1, 0.02),
         latency_s=chance.choice((0.0, 0.0, 0.05, 1.0, 8.0)),
-        step_s=chance.choice((6.0, calm_s / 6)),
-        lag_s=chance.choice((0.5, 2.0, 6.0)),
+        step_s=chance.choice((12.0, calm_s / 3)),
+        lag_s=chance.choice((1.0, 4.0, 12.0)),
         calm_s=calm_s,
         nemeses=tuple(sorted(nemeses)),
     )
@@ -111,7 +113,7 @@ class Faults:
 
     def draws(self, rate: float) -> bool:
         """Whether something of this rate happens now."""
-        return bool(rate) and not self.is_calm and self._chance.random() < rate
+        return rate > 0 and not self.is_calm and self._chance.random() < rate
 
     def takes_room(self) -> bool:
         """Whether the ballast left room for one more commit."""
@@ -127,7 +129,8 @@ class Faults:
 
     def point(self, where: str) -> None:
         """A place where the process may die; raises Crash."""
-        self._world.check_alive()
+        if self._world.is_stopped:
+            raise GreenletExit
         if not self.plan.crash_rate or self.crashes >= self.plan.crashes_max:
             return
         weight = 0.15 if where.endswith(COMMON_PLACES) else 3.0

@@ -26,9 +26,6 @@ from tests.simulation.world import World
 
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
 
-COLLECT_EVERY = 500
-"""Histories between two collections of garbage: each leaves 0.1 MB of objects in circles."""
-
 
 @dataclass(frozen=True)
 class History:
@@ -63,7 +60,6 @@ class Lab:
         self._folder = folder
         self._errors = errors
         self._file = MemoryFile()
-        self._lived = 0
         self.changes = (
             (prepare, "_write_deadline", _write_deadline),
             *papers.CHANGES,
@@ -74,9 +70,6 @@ class Lab:
 
     def live(self, seed: int) -> History:
         """Live through one history."""
-        self._lived += 1
-        if self._lived % COLLECT_EVERY == 0:
-            gc.collect()
         folder = self._folder / "history"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -94,7 +87,7 @@ class Lab:
         )
         with replaced(*changes):
             self._run(world)
-        return History(
+        found = History(
             seed,
             tuple(world.story),
             tuple(world.violations),
@@ -102,6 +95,8 @@ class Lab:
             world.lives,
             frozenset(world.faults.met),
         )
+        vars(world).clear()  # all in it knows it: cut these circles, so that its memory is free
+        return found
 
     def _run(self, world: World) -> None:
         try:
@@ -123,7 +118,7 @@ def lab() -> Iterator[Lab]:
     papers.paper_of.cache_clear()
     gc.collect()
     gc.freeze()
-    gc.disable()  # a sixth of the time; see COLLECT_EVERY
+    gc.disable()  # see many.py
     try:
         with tempfile.TemporaryDirectory(prefix="nunet-sim-", dir=parent) as folder:
             place = Lab(Path(folder), errors := Errors())
@@ -163,16 +158,16 @@ def _threads(world: World) -> SimpleNamespace:
         def __init__(
             self, target: Callable[..., None], args: tuple[object, ...], **_: object
         ) -> None:
-            self._work = lambda: target(*args)
+            self._work: Callable[[], None] | None = lambda: target(*args)
 
         def start(self) -> None:
             latency_s = world.plan.latency_s
-            self._task = world.time.start(
-                self._work, world.draw(0, latency_s) if latency_s else 0.0
-            )
+            work, self._work = self._work, None  # it knows us: a circle, which would stay
+            assert work is not None
+            self._task = world.time.start(work, world.draw(0, latency_s) if latency_s else 0.0)
 
         def is_alive(self) -> bool:
-            return not self._task.dead
+            return not self._task.is_over
 
     return SimpleNamespace(Thread=Thread, Event=Flag)
 
@@ -206,7 +201,7 @@ PACE: tuple[tuple[object, str, object], ...] = (
     (worker, "HEARTBEAT_EVERY_S", LEASE_S / 3),
     (worker, "ENGINE_CHECK_EVERY_S", 90.0),
     (worker, "STATUS_EVERY_S", 120.0),
-    (running, "SAMPLE_EVERY_S", 5.0),
+    (running, "SAMPLE_EVERY_S", 10.0),
     (worker, "check_oracle", lambda info, *_: info),
 )
 """Less of what only shows that a worker lives; what Oracle it trusts has tests of its own."""

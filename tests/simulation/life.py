@@ -60,6 +60,9 @@ class Life:
         self._world = world
         self.step_s = world.now_s
         self._stalled_until_s = 0.0
+        self.is_composed = False
+        self.hurries = False
+        """Its next turn was set nearer, because something waits."""
         self._clock = clock = Clock(world.wall_s, world.monotonic_s)
         self._path = world.folder / "journal.db"
         self.journal = Journal(self._path, clock.now_ms, f"boot {world.boot}")
@@ -91,9 +94,11 @@ class Life:
         inbox.resume()
         wishes = cast("Path", world.wishes)
         self.worker = Worker(deps, runner, inbox, lookout, CONFIG, wishes)
+        self.is_composed = True
 
     def step(self) -> None:
         """Let the worker turn once."""
+        self.hurries = False
         self.worker.step()
         world = self._world
         self.step_s = max(
@@ -102,6 +107,7 @@ class Life:
 
     def hurry(self) -> None:
         """Something waits to be looked at: turn soon."""
+        self.hurries = True
         now_s = self._world.now_s
         soon_s = now_s + self._world.chance.random() * self._world.plan.lag_s
         self.step_s = max(min(self.step_s, soon_s), self._stalled_until_s)
@@ -125,3 +131,8 @@ class Life:
         if (left := self.journal._leave.detach()) is not None:
             _, leave, values, _ = left
             leave(*values)
+        if self.is_composed:  # cut its circles, so that its memory is free
+            runner = self.worker._runner
+            parts = (runner._starting, runner._running, runner._quarantine, runner.checkpoints)
+            for part in (*parts, runner, self.worker._inbox, self.worker):
+                vars(part).clear()

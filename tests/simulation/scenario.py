@@ -28,15 +28,15 @@ def draw_orders(chance: random.Random, calm_s: float) -> tuple[Order, ...]:
     span = int(min(calm_s, 50.0)) // TICKETS_EVERY_S + 1
     return tuple(
         _draw_order(chance, number, span)
-        for number in range(1, chance.choice((1, 1, 1, 1, 1, 2, 2, 3)) + 1)
+        for number in range(1, chance.choice((*[1] * 10, 2, 2, 3)) + 1)
     )
 
 
 def _draw_order(chance: random.Random, number: int, span: int) -> Order:
-    limit_s = chance.choice((10, 30, 60, 90))
+    limit_s = chance.choice((10, 40, 80, 120))
     cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
     paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
-    run_s = chance.choice((0.0, chance.uniform(0, 5), *[chance.uniform(5, 40)] * 2, limit_s * 1.3))
+    run_s = chance.choice((0.0, chance.uniform(0, 5), *[chance.uniform(5, 60)] * 2, limit_s * 1.3))
     return Order(
         Shape(number, cpu_mhz, limit_s), paid_s, _draw_program(chance, number, run_s, limit_s)
     )

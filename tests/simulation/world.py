@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from greenlet import GreenletExit
-
 from nunet_dms.node.journal_trouble import JournalError
 from nunet_dms.node.rows import JobRow
 from tests.simulation import checks
@@ -68,7 +66,9 @@ class World:
         """The last life ended itself because the disk failed."""
         self.rows_at_end: tuple[JobRow, ...] = ()
         self._turns = self._befallen = 0
-        self._stopped = self._is_over = False
+        self._is_over = False
+        self.is_stopped = False
+        """Whatever still runs is of a life that is over, and has to end."""
         self._expected = len(self.orders)
 
     # What everything in it uses.
@@ -108,11 +108,6 @@ class World:
         self.say(f"VIOLATION {what}")
         self.violations.append(what)
 
-    def check_alive(self) -> None:
-        """End whatever still runs of a life that is over."""
-        if self._stopped:
-            raise GreenletExit
-
     def container_started(self) -> None:
         """Look whether there was room for it."""
         checks.check_running(self)
@@ -131,7 +126,7 @@ class World:
             if (self.life, self._befallen) == before and not self.daemon.is_away:
                 checks.check_stopped(self, job_id)
 
-        self.after(checks.AFTER_LOSS_S + 2 * plan.step_s + plan.lag_s, look)
+        self.after(checks.AFTER_LOSS_S + 2 * plan.lag_s + 3 * plan.latency_s, look)
 
     def node_knows(self, job_id: str) -> bool:
         """Whether the journal holds a job; taken for granted while no worker lives."""
@@ -179,15 +174,16 @@ class World:
     def _turn(self) -> None:
         """Let the next thing happen: an event, or a step of the worker."""
         self._turns += 1
-        life, next_s = self.life, self.time.next_s
+        life, time = self.life, self.time
+        next_s = time.next_s
         try:
             if life is not None and (next_s is None or life.step_s <= next_s):
-                self.time.now_s = max(life.step_s, self.now_s)
+                time.now_s = max(life.step_s, time.now_s)
                 life.step()
                 self._is_over = self._has_ended()
             else:
-                self.time.run_next()
-            if (life := self.life) is not None and life.pool.wake.is_set():
+                time.run_next()
+            if (life := self.life) is not None and life.pool.wake.is_set() and not life.hurries:
                 life.hurry()
         except JournalError as error:
             self._own_end(error)
@@ -226,10 +222,10 @@ class World:
         life, self.life = self.life, None
         if life is None:
             return
-        self._stopped = True
+        self.is_stopped = True
         self.time.end_life()
         life.close()
-        self._stopped = False
+        self.is_stopped = False
 
     def _has_ended(self) -> bool:
         jobs = self.oracle.jobs.values()

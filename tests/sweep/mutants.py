@@ -58,11 +58,11 @@ def exit_and_outbox_split(pass_by: PassBy) -> None:
 
     def ended(self: Journal, job: JobRow, end: JobEnd, key: str, report: bytes) -> JobRow:
         values: dict[str, Any] = {each.name: getattr(end, each.name) for each in fields(end)}
-        with self._transaction():
+        with self._transaction:
             self._write("set_end", job_id=job.job_id, **values)
             row = self._move(job, State.EXITED, end.reason)
         pass_by("mutant: exit stored, report not")
-        with self._transaction():
+        with self._transaction:
             self._write("insert_report", key=key, job_id=job.job_id, body=report)
         return row
 

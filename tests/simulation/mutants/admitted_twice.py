@@ -28,7 +28,7 @@ def find(self: Journal, job_id: str) -> object:
 
 
 def admit(self: Journal, row: Mapping[str, object], capacity: Capacity) -> None:
-    with self._transaction():
+    with self._transaction:
         for table in ("event", "outbox", "job", "seen_ticket"):
             column = "ticket_id" if table == "seen_ticket" else "job_id"
             self._db.execute(f"DELETE FROM {table} WHERE {column} = ?", (row[column],))  # noqa: S608

@@ -3,7 +3,7 @@
 from nunet_dms.node.inbox import InboxHandler
 
 
-def is_early(_self: InboxHandler, _job_id: str) -> bool:
+def is_early(_self: InboxHandler, _row: object) -> bool:
     return False
 
 

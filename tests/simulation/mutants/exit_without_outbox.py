@@ -6,10 +6,10 @@ from nunet_dms.node.states import State
 
 
 def ended(self: Journal, job: JobRow, end: JobEnd, key: str, report: bytes) -> JobRow:
-    with self._transaction():
+    with self._transaction:
         self._write("set_end", job_id=job.job_id, **_values(end))
         row = self._move(job, State.EXITED, end.reason)
-    with self._transaction():
+    with self._transaction:
         self._write("insert_report", key=key, job_id=job.job_id, body=report)
     return row
 

@@ -1,24 +1,21 @@
 """What finds no room in the journal is taken for written: the row in memory moves on alone."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
-from nunet_dms.node.journal import Journal
+from nunet_dms.node.journal import _Transaction
 
 
-@contextmanager
-def transaction(self: Journal) -> Iterator[None]:
-    with self._lock:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
+def close(self: _Transaction, _kind: object, error: BaseException | None, _trace: object) -> None:
+    journal = self._journal
+    try:
+        if error is None:
             with suppress(sqlite3.OperationalError):
-                self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+                journal._db.execute("COMMIT")
+        if journal._db.in_transaction:
+            journal._db.execute("ROLLBACK")
+    finally:
+        journal._lock.release()
 
 
-CHANGES = ((Journal, "_transaction", transaction),)
+CHANGES = ((_Transaction, "__exit__", close),)
