@@ -98,6 +98,7 @@ def test_a_job_at_its_time_limit_goes_on_where_it_stood_after_its_worker_was_kil
 
 def test_a_running_job_is_saved_at_its_interval(stage: Stage) -> None:
     job_id = stage.submit(saving(stage, "waiting", WAITS, 10))
+    wait_until("the job's first line", lambda: log_of(stage, job_id))
     found = wait_until("a checkpoint", lambda: checkpoint_of(stage, job_id, "running"))
     assert found["size_bytes"] == 4
     stage.requester.nunet("request", "cancel", job_id)
