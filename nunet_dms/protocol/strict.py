@@ -70,7 +70,7 @@ def encode(value: object) -> bytes:
 def to_plain(value: object) -> Any:
     """Return a dataclass as dicts, lists and scalars."""
     kind: type = type(value)
-    if names := _field_names(kind):
+    if (names := _field_names(kind)) is not None:
         return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):
         return [to_plain(each) for each in value]
@@ -80,10 +80,10 @@ def to_plain(value: object) -> Any:
 
 
 @functools.cache
-def _field_names(kind: type) -> tuple[str, ...]:
-    """Return the fields of a dataclass; none of any other type."""
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """Return the fields of a dataclass, which may have none; None for any other type."""
     if not dataclasses.is_dataclass(kind):
-        return ()
+        return None
     return tuple(field.name for field in dataclasses.fields(kind))
 
 

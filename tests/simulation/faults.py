@@ -69,7 +69,7 @@ def draw_plan(chance: random.Random) -> Plan:
     def rate(share: float, *rates: float) -> float:
         return chance.choice(rates) if chance.random() < share else 0.0
 
-    calm_s = chance.choice((40.0, 40.0, 90.0, 120.0))
+    calm_s = chance.choice((40.0, 40.0, 60.0, 100.0))
     kinds = chance.sample(tuple(NEMESES), chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
         (chance.uniform(0, calm_s) * chance.random(), kind)

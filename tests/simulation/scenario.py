@@ -28,7 +28,7 @@ def draw_orders(chance: random.Random, calm_s: float) -> tuple[Order, ...]:
     span = int(min(calm_s, 50.0)) // TICKETS_EVERY_S + 1
     return tuple(
         _draw_order(chance, number, span)
-        for number in range(1, chance.choice((*[1] * 10, 2, 2, 3)) + 1)
+        for number in range(1, chance.choice((*[1] * 16, 2, 2, 3)) + 1)
     )
 
 
