@@ -110,11 +110,13 @@ def _is_after_our_stop(at_ms: int, job: JobRow, evidence: Evidence) -> bool:
     """Whether something came after we stopped the job.
 
     Where the clock was set meanwhile its times tell no order, and that we stopped it stands: what
-    is paid then is what can be proven to have run.
+    is paid then is what can be proven to have run. A stop that is still to come says so, too: then
+    it was set back since, and perhaps to what it was when the job started.
     """
     if not job.stop_reason or job.stop_ms is None:
         return False
-    return at_ms >= job.stop_ms or was_clock_set(job, evidence)
+    is_to_come = job.stop_ms > evidence.seen.wall_ms + CLOCK_SET_MS
+    return at_ms >= job.stop_ms or is_to_come or was_clock_set(job, evidence)
 
 
 def _stopped_by_others(job: JobRow, evidence: Evidence) -> str:

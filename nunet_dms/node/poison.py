@@ -131,7 +131,6 @@ class Quarantine:
         is_untouched = live.row.state not in {State.STARTING, State.RUNNING}
         seen = Moment(clock.now_ms(), clock.mono_ms())
         known = Evidence(facts, UNTOLD, False, self._deps.boot_id, seen)
-        save_results(live.folder, nothing)
         return Ending(
             failure=Failure(Reason.NODE_FAULT, why),
             facts=facts,
@@ -143,5 +142,8 @@ class Quarantine:
 
     def _stopped(self, live: Live, value: object) -> None:
         if isinstance(value, Ending):
+            # Not in the task: one that is given up would write it when all is cleared away.
+            with self._deps.journal.storage.told:
+                save_results(live.folder, value.results)
             self._store_end(live, value)
             log.error("job_quarantined job=%s: %s", live.row.job_id, value.failure.detail)

@@ -141,7 +141,7 @@ class Running:
             return Moved(facts.container_id)
         evidence = Evidence(
             facts,
-            UNTOLD if facts is None else engine.history(facts.container_id, row.started_ms or 0),
+            UNTOLD if facts is None else engine.history(facts.container_id),
             engine.keeps_running(),
             self._deps.boot_id,
             ended,

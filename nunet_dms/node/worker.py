@@ -95,7 +95,7 @@ class Worker:
             "heartbeat": self._beaten,
             "poll": self._polled,
             "engine": self._engine_seen,
-            "recover": self._engine_seen,
+            "recover": self._swept,
             "fingerprint": self._fingerprinted,
             "sample": self._sampled,
             "housekeeping": self._housekeeping.take,
@@ -255,6 +255,11 @@ class Worker:
     def _engine_seen(self, _value: object) -> None:
         self._health.engine = OK
         self._recovered = True
+
+    def _swept(self, value: object) -> None:
+        """The engine did what was asked: whether it answers need not be asked just now."""
+        self._engine_seen(value)
+        self._due["engine"] = self._deps.clock.monotonic_s() + ENGINE_CHECK_EVERY_S
 
     def _fingerprinted(self, value: object) -> None:
         self._health.look = ""

@@ -194,7 +194,7 @@ def test_an_answer_that_breaks_off_is_silence(address: Path) -> None:
         with contextlib.closing(DockerEngine()) as docker_engine:
             calls: tuple[Callable[[], object], ...] = (
                 lambda: docker_engine.facts("x"), lambda: docker_engine.owned("x"),
-                lambda: docker_engine.history("x", 0), docker_engine.keeps_running,
+                lambda: docker_engine.history("x"), docker_engine.keeps_running,
                 lambda: docker_engine.find_image("x@sha256:0"), lambda: docker_engine.usage("x"),
             )  # fmt: skip
             for call in calls:

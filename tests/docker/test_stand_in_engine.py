@@ -202,7 +202,7 @@ def ended(side: Side, wanted: ContainerSpec) -> Facts:
 
 def actions(side: Side, name: str) -> list[tuple[str, int | None]]:
     """Return what the engine remembers of the container's life, since its start."""
-    told = side.ask(lambda: side.engine.history(name, 0))
+    told = side.ask(lambda: side.engine.history(name))
     assert told.is_whole
     lives = {"start", "kill", "oom", "die", "stop"}
     return [(each.action, each.signal) for each in told.events if each.action in lives]
@@ -364,7 +364,7 @@ def test_what_is_gone_has_no_history_and_no_log(side: Side, spec: Spec) -> None:
     wanted = spec("ends well")
     assert side.ask(lambda: side.engine.facts(wanted.name)) is None
     assert side.ask(lambda: list(side.engine.records(wanted.name, 0))) == []
-    assert side.ask(lambda: side.engine.history(wanted.name, 0)).events == ()
+    assert side.ask(lambda: side.engine.history(wanted.name)).events == ()
 
 
 def test_the_records_are_all_that_was_written_with_no_gap(side: Side, spec: Spec) -> None:

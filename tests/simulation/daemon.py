@@ -43,8 +43,6 @@ class Daemon:
         """By image reference."""
         self.news = world.signal()
         """Given whenever a container writes or ends, or the engine goes away or comes back."""
-        self._oldest_ms: int | None = None
-        """Of the events that the daemon remembers."""
         self._made = 0
 
     def find(self, name: str) -> Container | None:
@@ -67,7 +65,6 @@ class Daemon:
     def come_back(self) -> None:
         """The daemon starts, and has forgotten what was; without live-restore it ends what runs."""
         self.is_away = False
-        self._oldest_ms = None
         for each in self.containers.values():
             each.events.clear()
             self._read_pipe(each)
@@ -100,7 +97,6 @@ class Daemon:
             each.events.clear()
             each.unread.clear()
         self.is_away = False
-        self._oldest_ms = None
         self.news.give()
 
     def rotate(self, container: Container) -> None:
@@ -287,16 +283,12 @@ class Daemon:
             if (LABEL_NODE, node_id) in each.spec.labels
         )
 
-    def history(self, name: str, since_ms: int) -> History:
+    def history(self, name: str) -> History:
         found = self.find(name)
         events = tuple(found.events) if found else ()
-        reaches_back = self._oldest_ms is not None and self._oldest_ms <= since_ms
-        has_start = any(each.action == "start" for each in events)
-        return History(events, is_whole=reaches_back or has_start)
+        return History(events, is_whole=any(each.action == "start" for each in events))
 
     def _tell(self, container: Container, action: str, signal: int | None = None) -> None:
         if self.is_away:
             return  # nobody sees it
-        at_ms = self._world.wall_ms()
-        self._oldest_ms = at_ms if self._oldest_ms is None else min(self._oldest_ms, at_ms)
-        container.events.append(EngineEvent(at_ms, action, signal))
+        container.events.append(EngineEvent(self._world.wall_ms(), action, signal))

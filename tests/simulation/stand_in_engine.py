@@ -94,9 +94,9 @@ class StandInEngine:
     def owned(self, node_id: str) -> tuple[Owned, ...]:
         return self._call("owned", lambda: self._daemon.owned(node_id))
 
-    def history(self, name: str, since_ms: int) -> History:
+    def history(self, name: str) -> History:
         self._poisoned(name, "history")
-        return self._call("history", lambda: self._daemon.history(name, since_ms))
+        return self._call("history", lambda: self._daemon.history(name))
 
     def keeps_running(self) -> bool:
         return self._call("keeps_running", lambda: self._daemon.live_restore)

@@ -222,9 +222,9 @@ class DockerEngine:
             return
 
     @_engine_call
-    def history(self, name: str, since_ms: int) -> History:
+    def history(self, name: str) -> History:
         """Read the daemon's events up to now."""
-        return read_history(self._docker, name, since_ms)
+        return read_history(self._docker, name)
 
     @_engine_call
     def remove(self, name: str) -> None:

@@ -25,15 +25,15 @@ TIMEOUT_S = 30
 """Of a silence; what it asks for is all there."""
 
 
-def read_history(client: docker.DockerClient, container: str, since_ms: int) -> History:
+def read_history(client: docker.DockerClient, container: str) -> History:
     """Return what happened to a container.
 
-    Everything that the engine has is asked for, and chosen here: the oldest of it tells whether its
-    memory reaches back to `since_ms`. Our clock has no say in where the reading ends: one that was
-    set back would hide the end of a job, one that is ahead would wait.
+    Everything that the engine has is asked for, and chosen here. Our clock has no say in it: one
+    that was set back would hide the end of a job, one that is ahead would wait. Nor does a time
+    tell how far back the engine's memory reaches, for it may have been set since; it is whole where
+    it knows of the start.
     """
     found: list[EngineEvent] = []
-    oldest_ms: int | None = None
     api: Any = client.api
     # Not the SDK's own `events`: it takes an answer that breaks off for a whole one.
     asked = {"since": "0", "until": ALL_OF_THE_PAST}
@@ -41,12 +41,9 @@ def read_history(client: docker.DockerClient, container: str, since_ms: int) -> 
         answer.raise_for_status()
         for text in itertools.islice(filter(None, answer.iter_lines()), EVENTS_MAX):
             line = json.loads(text)
-            event = _event(line)
-            oldest_ms = event.at_ms if oldest_ms is None else min(oldest_ms, event.at_ms)
             if _is_of(line, container):
-                found.append(event)
-    reaches_back = oldest_ms is not None and oldest_ms <= since_ms
-    return History(tuple(found), reaches_back or any(each.action == "start" for each in found))
+                found.append(_event(line))
+    return History(tuple(found), any(each.action == "start" for each in found))
 
 
 def _event(line: Mapping[str, Any]) -> EngineEvent:

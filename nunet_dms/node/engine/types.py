@@ -127,8 +127,7 @@ class History:
 
     events: tuple[EngineEvent, ...]
     is_whole: bool
-    """Whether its memory reaches back to the asked time, or to the container's start: not after a
-    restart of the engine."""
+    """Whether it reaches back to the container's start: not after a restart of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ class Engine(Protocol):
     def stop(self, name: str, grace_s: int) -> None:
         """Ask a container to end, and kill it after `grace_s`; fine if it is gone."""
 
-    def history(self, name: str, since_ms: int) -> History:
+    def history(self, name: str) -> History:
         """Return what the engine remembers of a container, oldest first."""
 
     def remove(self, name: str) -> None:

@@ -169,6 +169,19 @@ def test_every_combination_has_a_reason_and_success_needs_all_of_its_facts(
         assert keeps or history.is_whole or any(e.action == "die" for e in history.events)
 
 
+def test_a_stop_of_ours_stands_where_the_clock_was_set_back_since(
+    admit: Callable[..., JobRow],
+) -> None:
+    """Stopped three days ahead; then the clock was what it had been when the job started."""
+    stop_ms = 3000 + 3 * 86_400_000
+    stopped = replace(
+        admit(), boot_id=BOOT, stop_reason="time_limit", stop_ms=stop_ms, started_mono_ms=10_000
+    )
+    killed = replace(ENDED, exit_code=137)
+    evidence = Evidence(killed, seen("kill", "die"), False, BOOT, Moment(3600, 12_600))
+    assert classify(stopped, evidence).reason is Reason.TIME_LIMIT
+
+
 @pytest.mark.parametrize(
     ("finished_ms", "seen", "mono_ms", "run_ms"),
     [

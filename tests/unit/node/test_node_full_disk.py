@@ -119,7 +119,7 @@ class Engine:
     def records(self, _name: str, _since_ns: int) -> Iterator[LogRecord]:
         return iter([LogRecord(NOW_S * 10**9, b"a line\n")])
 
-    def history(self, _name: str, _since_ms: int) -> History:
+    def history(self, _name: str) -> History:
         return History((), is_whole=True)
 
     def usage(self, _name: str) -> Usage:
