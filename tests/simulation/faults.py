@@ -72,7 +72,7 @@ def draw_plan(chance: random.Random) -> Plan:
     calm_s = chance.choice((40.0, 40.0, 60.0, 100.0))
     kinds = chance.sample(tuple(NEMESES), chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
-        (chance.uniform(0, calm_s) * chance.random(), kind)
+        (chance.uniform(0, calm_s) * chance.choice((1.0, chance.random())), kind)
         for kind in kinds
         for _ in range(chance.choice((1, 1, 2, 4)))
     ]
@@ -87,8 +87,8 @@ def draw_plan(chance: random.Random) -> Plan:
         engine_fails_after=rate(0.3, 0.03, 0.15),
         engine_hangs=rate(0.1, 0.02),
         latency_s=chance.choice((0.0, 0.0, 0.05, 1.0, 8.0)),
-        step_s=chance.choice((12.0, calm_s / 3)),
-        lag_s=chance.choice((1.0, 4.0, 12.0)),
+        step_s=chance.choice((12.0, 15.0)),
+        lag_s=chance.choice((2.0, 6.0, 12.0)),
         calm_s=calm_s,
         nemeses=tuple(sorted(nemeses)),
     )

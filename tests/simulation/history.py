@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,7 +56,8 @@ class Lab:
     """A folder in memory in which histories are lived, one after the other."""
 
     def __init__(self, folder: Path, errors: Errors) -> None:
-        self._folder = folder
+        self._folder = folder / "history"
+        self._folder.mkdir()
         self._errors = errors
         self._file = MemoryFile()
         self.changes = (
@@ -70,9 +70,8 @@ class Lab:
 
     def live(self, seed: int) -> History:
         """Live through one history."""
-        folder = self._folder / "history"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        folder = self._folder
+        _empty(str(folder))
         self._file.clear()
         self._errors.found.clear()
         world = World(seed, folder)
@@ -197,11 +196,23 @@ def _write(path: Path, content: bytes) -> None:
         path.write_bytes(content)
 
 
+def _empty(folder: str) -> None:
+    """Remove all that is in a folder, with half of the system calls of `shutil.rmtree`."""
+    with os.scandir(folder) as entries:
+        for each in entries:
+            if each.is_dir(follow_symlinks=False):
+                _empty(each.path)
+                os.rmdir(each.path)  # noqa: PTH106 - of a text, which costs less
+            else:
+                os.unlink(each.path)  # noqa: PTH108 - as above
+
+
 PACE: tuple[tuple[object, str, object], ...] = (
-    (worker, "HEARTBEAT_EVERY_S", LEASE_S / 3),
+    (worker, "HEARTBEAT_EVERY_S", LEASE_S / 4),
     (worker, "ENGINE_CHECK_EVERY_S", 90.0),
     (worker, "STATUS_EVERY_S", 120.0),
     (running, "SAMPLE_EVERY_S", 10.0),
+    (inbox, "POLL_WAIT_S", 60),
     (worker, "check_oracle", lambda info, *_: info),
 )
 """Less of what only shows that a worker lives; what Oracle it trusts has tests of its own."""

@@ -24,6 +24,8 @@ class MemoryFile:
         self._db.row_factory = sqlite3.Row
         _bring_up_to_date(self._db)
         self._db.execute("PRAGMA foreign_keys = ON")
+        for cost in ("synchronous", "secure_delete"):  # for disks, and for those who read them
+            self._db.execute(f"PRAGMA {cost} = OFF")
         tables = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY rowid DESC"
         names = self._db.execute(tables).fetchall()  # who refers to others comes after them
         self._clear = [f"DELETE FROM {name}" for (name,) in names]  # noqa: S608 - our own names

@@ -42,7 +42,7 @@ TICKETS_EVERY_S = 10
 """Tickets are signed at multiples of this, so that few are needed."""
 OFFER_LIFE_S = 120
 """Of a ticket; a fifth of what the Oracle gives, so that histories are shorter."""
-LEASE_S = 60
+LEASE_S = 80
 """Of a running job, for the same reason; the worker never asks how long it is."""
 DISK_MB = 1
 
