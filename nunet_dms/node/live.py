@@ -40,8 +40,6 @@ class Live:
     log_end: LogEnd | None = None
     ended: Moment | None = None
     """When we saw that its container had ended."""
-    has_log: bool = True
-    """There may be some that is not shipped yet."""
     shipped: int = 0
     ships: bool = True
     sample_at_s: float = 0.0

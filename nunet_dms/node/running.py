@@ -62,7 +62,7 @@ class Running:
         """Do what a running job asks for."""
         deps, name, path = self._deps, live.name, live.folder.log
         if live.log_end is None:
-            engine, grew = deps.engine, partial(self._log_grew, live)
+            engine, grew = deps.engine, deps.pool.wake.set
             ask(deps, live, "log", lambda: pump(partial(engine.records, name), path, grew))
         self._ship(live)
         if live.ended is not None:
@@ -104,11 +104,6 @@ class Running:
         if used_bytes > live.row.disk_mb * MB:
             ask_stop(self._deps, live, Reason.DISK_LIMIT)
 
-    def _log_grew(self, live: Live) -> None:
-        """Say so, from the thread that writes it."""
-        live.has_log = True
-        self._deps.pool.wake.set()
-
     def _log_ended(self, live: Live, value: object) -> None:
         live.log_end = value if isinstance(value, LogEnd) else None
 
@@ -121,11 +116,8 @@ class Running:
 
     def _ship(self, live: Live) -> None:
         """Send what the log has grown by, so that the requester sees it live."""
-        if not (live.ships and live.has_log):
-            return
-        live.has_log, path = False, live.folder.log  # first: it may grow just now
-        if log_bytes(path) > live.shipped:
-            live.has_log = True
+        path = live.folder.log
+        if live.ships and log_bytes(path) > live.shipped:
             oracle, job_id, offset = self._deps.oracle, live.row.job_id, live.shipped
             ask(self._deps, live, "ship", lambda: ship_log(oracle, job_id, path, offset))
 
