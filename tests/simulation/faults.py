@@ -52,13 +52,17 @@ class Plan:
     """Longest time from some news to the turn that looks at it."""
     calm_s: float
     """When everything stops going wrong."""
+    keeps_house: bool
+    """Whether the worker looks for leftovers and old rows, which costs a tenth of a history."""
+    shows: bool
+    """Whether it writes its status row, which nobody here reads; a tenth, too."""
     nemeses: tuple[tuple[float, str], ...]
 
 
 QUIET = Plan(
     crash_rate=0, crashes_max=0, request_lost=0, answer_lost=0, delivered_twice=0,
     news_confused=0, engine_fails_before=0, engine_fails_after=0, engine_hangs=0, latency_s=0,
-    step_s=1, lag_s=0, calm_s=0, nemeses=(),
+    step_s=1, lag_s=0, calm_s=0, keeps_house=True, shows=True, nemeses=(),
 )  # fmt: skip
 """Nothing goes wrong."""
 
@@ -90,6 +94,8 @@ def draw_plan(chance: random.Random) -> Plan:
         step_s=chance.choice((12.0, 15.0)),
         lag_s=chance.choice((2.0, 6.0, 12.0)),
         calm_s=calm_s,
+        keeps_house=chance.random() < 0.25,
+        shows=chance.random() < 0.25,
         nemeses=tuple(sorted(nemeses)),
     )
 

@@ -211,7 +211,7 @@ PACE: tuple[tuple[object, str, object], ...] = (
     (worker, "HEARTBEAT_EVERY_S", LEASE_S / 4),
     (worker, "ENGINE_CHECK_EVERY_S", 90.0),
     (worker, "STATUS_EVERY_S", 120.0),
-    (running, "SAMPLE_EVERY_S", 10.0),
+    (running, "SAMPLE_EVERY_S", 30.0),
     (inbox, "POLL_WAIT_S", 60),
     (worker, "check_oracle", lambda info, *_: info),
 )

@@ -94,6 +94,10 @@ class Life:
         inbox.resume()
         wishes = cast("Path", world.wishes)
         self.worker = Worker(deps, runner, inbox, lookout, CONFIG, wishes)
+        if not world.plan.keeps_house:
+            self.worker._housekeeping.next_work = lambda: None  # type: ignore[method-assign]
+        if not world.plan.shows:
+            self.worker._show = lambda _ready: None  # type: ignore[method-assign]
         self.is_composed = True
 
     def step(self) -> None:
