@@ -45,6 +45,7 @@ class FaultProxy:
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 0)
         self._chance = random.Random(seed)
+        self._deck: list[str] = []
         self._spoiled = spoiled
         self._lock = threading.Lock()
         self.mode = PASS
@@ -111,9 +112,15 @@ class FaultProxy:
         with self._lock:
             fault = self.mode
             if fault == PASS and self._chance.random() < self._spoiled:
-                fault = self._chance.choice(FAULTS)
+                fault = self._next_fault()
             self.met[fault] += 1
             return fault
+
+    def _next_fault(self) -> str:
+        """Draw without putting back, so that seven spoiled requests meet every fault."""
+        if not self._deck:
+            self._deck = self._chance.sample(FAULTS, len(FAULTS))
+        return self._deck.pop()
 
     def _ask(self, request: _Handler, body: bytes) -> Reply:
         """Hand the request on as it came."""
