@@ -73,7 +73,7 @@ def draw_plan(chance: random.Random) -> Plan:
     def rate(share: float, *rates: float) -> float:
         return chance.choice(rates) if chance.random() < share else 0.0
 
-    calm_s = chance.choice((40.0, 40.0, 60.0, 80.0))
+    calm_s = chance.choice((40.0, 40.0, 60.0, 100.0))
     kinds = chance.sample(tuple(NEMESES), chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
         (chance.uniform(0, calm_s) * chance.choice((1.0, chance.random())), kind)
@@ -94,8 +94,8 @@ def draw_plan(chance: random.Random) -> Plan:
         step_s=chance.choice((12.0, 15.0)),
         lag_s=chance.choice((2.0, 6.0, 12.0)),
         calm_s=calm_s,
-        keeps_house=chance.random() < 0.2,
-        shows=chance.random() < 0.2,
+        keeps_house=chance.random() < 0.25,
+        shows=chance.random() < 0.25,
         nemeses=tuple(sorted(nemeses)),
     )
 
