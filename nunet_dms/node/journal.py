@@ -12,13 +12,13 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from types import TracebackType
 
 from nunet_dms.errors import CapacityError, InvalidTransitionError, UsageError
 from nunet_dms.node.journal_file import open_to_write
 from nunet_dms.node.journal_life import end, leave, statements
 from nunet_dms.node.journal_reader import JournalReader, job_of
-from nunet_dms.node.journal_trouble import JournalError, TroubleTold
+from nunet_dms.node.journal_transaction import Transaction
+from nunet_dms.node.journal_trouble import JournalError, trouble_told
 from nunet_dms.node.rows import Capacity, JobEnd, JobRow, MachineRow, MissedRow, WorkerRow
 from nunet_dms.node.states import State, check_move
 from nunet_dms.node.storage import Storage
@@ -46,9 +46,9 @@ class Journal(JournalReader):
         self.storage = Storage(path)
         """The room that the journal has where it lies."""
         self._path = path
-        self._told = TroubleTold(path)
+        self._told = trouble_told(path)
         self._sql = statements()
-        self._transaction = _Transaction(self)
+        self._transaction = Transaction(self)
         self._lock = threading.RLock()
         self._now_ms = now_ms
         self.storage.make_way()
@@ -324,43 +324,3 @@ class Journal(JournalReader):
         """Run one statement of a transaction, and return how many rows it changed."""
         values.setdefault("now_ms", self._now_ms())
         return self._db.execute(self._sql[query], values).rowcount
-
-
-class _Transaction:
-    """All that is written in it, or nothing; one at a time, and none within another."""
-
-    __slots__ = ("_journal",)
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def __enter__(self) -> None:
-        journal = self._journal
-        journal._lock.acquire()
-        try:
-            with journal.storage.told:
-                journal._db.execute("BEGIN IMMEDIATE")
-        except BaseException:
-            journal._lock.release()
-            raise
-
-    def __exit__(
-        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        journal = self._journal
-        try:
-            with journal.storage.told:
-                self._close(error)
-        finally:
-            journal._lock.release()
-
-    def _close(self, error: BaseException | None) -> None:
-        """Commit, or roll back and raise what went wrong: here, or within the transaction."""
-        db = self._journal._db
-        try:
-            if error is not None:
-                raise error
-            db.execute("COMMIT")
-        finally:
-            if db.in_transaction:  # a full or failing disk may have ended it already
-                db.execute("ROLLBACK")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nunet_dms.node.journal_file import open_as_it_is
 from nunet_dms.node.journal_life import id_file, log_file, statements
-from nunet_dms.node.journal_trouble import JournalError, TroubleTold
+from nunet_dms.node.journal_trouble import JournalError, trouble_told
 from nunet_dms.wholefile import failing_to, sync_folder
 
 
@@ -33,7 +33,7 @@ def last_words(path: Path) -> LastWords:
     """Return what can be read of a journal as it is, whole or not."""
     sql = statements()
     try:
-        with TroubleTold(path), closing(open_as_it_is(path)) as db:
+        with trouble_told(path), closing(open_as_it_is(path)) as db:
             open_jobs = len(db.execute(sql["open_jobs"]).fetchall())
             waiting = [row for row in db.execute(sql["outbox"]) if not row["parked"]]
             return LastWords(open_jobs, len(waiting))

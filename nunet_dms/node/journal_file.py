@@ -10,7 +10,7 @@ from nunet_dms.node.journal_trouble import (
     BEGIN_ANEW,
     JournalError,
     JournalUnusableError,
-    TroubleTold,
+    trouble_told,
 )
 from nunet_dms.wholefile import failing_to
 
@@ -30,7 +30,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         raise JournalError(f"cannot read the journal {path}: no worker has started yet")
     db = _connect(f"file:{path}?mode=ro", path)
     try:
-        with TroubleTold(path):
+        with trouble_told(path):
             version = _version(db)
             check_whole(db, path, version)
             if version == USER_VERSION:
@@ -65,7 +65,7 @@ def open_to_write(path: Path, opened: tuple[int, str]) -> tuple[sqlite3.Connecti
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     db = _connect(f"file:{path}", path, every_page=True)
     try:
-        with TroubleTold(path):
+        with trouble_told(path):
             former = check_whole(db, path, _version(db))
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
@@ -106,7 +106,7 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
 
 def _connect(uri: str, path: Path, *, every_page: bool = False) -> sqlite3.Connection:
     """Open a journal and see that it is one; `every_page` is for the worker, it takes longer."""
-    with TroubleTold(path):
+    with trouble_told(path):
         db = sqlite3.connect(
             uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )

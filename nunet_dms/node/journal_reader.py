@@ -15,7 +15,7 @@ from types import TracebackType
 from nunet_dms.errors import UsageError
 from nunet_dms.node.journal_file import open_to_read
 from nunet_dms.node.journal_life import statements
-from nunet_dms.node.journal_trouble import TroubleTold
+from nunet_dms.node.journal_trouble import trouble_told
 from nunet_dms.node.rows import (
     Capacity,
     CheckpointRow,
@@ -45,7 +45,7 @@ class JournalReader:
 
         Every reading raises it too, where the file is damaged.
         """
-        self._told = TroubleTold(path)
+        self._told = trouble_told(path)
         self._db = open_to_read(path)
         self._sql = statements()
         self._lock = threading.RLock()

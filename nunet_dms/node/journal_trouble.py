@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -27,16 +28,16 @@ class JournalUnusableError(JournalError):
     """The journal is damaged, foreign, newer, or not all that it was: trying again helps nobody."""
 
 
-class TroubleTold:
-    """Raises JournalError where SQLite cannot read or write the file, or what is in it is broken.
+class Told:
+    """A context that raises what an error in it means; `meaning` says None of all others.
 
-    A context that may be entered often, and again within itself.
+    It may be entered often, and again within itself.
     """
 
-    __slots__ = ("_path",)
+    __slots__ = ("_meaning",)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, meaning: Callable[[Exception], JournalError | None]) -> None:
+        self._meaning = meaning
 
     def __enter__(self) -> None:
         """Watch what comes."""
@@ -44,17 +45,25 @@ class TroubleTold:
     def __exit__(
         self, _kind: object, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Raise what an error means; all that is not SQLite's goes on as it is."""
-        if isinstance(error, sqlite3.DatabaseError) and (told := meaning_of(error, self._path)):
-            raise told from error
+        """Raise what an error means; what means nothing goes on as it is."""
+        if isinstance(error, Exception):
+            told = self._meaning(error)
+            if told is not None and told is not error:
+                raise told from error
 
 
-def meaning_of(error: sqlite3.DatabaseError, path: Path) -> JournalError | None:
-    """Return what an error says of the file; None where it is our mistake, not the file's.
+def trouble_told(path: Path) -> Told:
+    """Raise JournalError where SQLite cannot read or write the file, or what is in it is broken."""
+    return Told(lambda error: meaning_of(error, path))
+
+
+def meaning_of(error: Exception, path: Path) -> JournalError | None:
+    """Return what an error says of the file; None where it is our mistake, or not SQLite's.
 
     SQLite's error codes reach Python from 3.11 on only; before, its words tell them apart.
     """
-    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):
+    is_ours = isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError)
+    if is_ours or not isinstance(error, sqlite3.DatabaseError):
         return None
     words = str(error)
     if isinstance(error, sqlite3.OperationalError):

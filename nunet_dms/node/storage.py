@@ -10,17 +10,16 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from nunet_dms.node.journal_trouble import (
     JournalError,
     JournalFullError,
     JournalReadOnlyError,
+    Told,
     meaning_of,
 )
 from nunet_dms.protocol.job import MB
@@ -62,7 +61,7 @@ class Storage:
         self._keeps_ballast = False
         self._is_shut = False
         self._next_look_s = 0.0
-        self.told = Told(self)
+        self.told = Told(self.meaning_of)
         """A context which raises the JournalError that tells why something could not be written."""
 
     def make_way(self) -> None:
@@ -114,9 +113,7 @@ class Storage:
             kind = _KINDS.get(error.errno or 0)
             words = f"cannot write {error.filename or self._folder}: {error}"
             return None if kind is None else kind(words)
-        told = error if isinstance(error, JournalError) else None
-        if isinstance(error, sqlite3.DatabaseError):
-            told = meaning_of(error, self._journal)
+        told = error if isinstance(error, JournalError) else meaning_of(error, self._journal)
         if type(told) is JournalError and self._is_read_only():
             words = f"cannot use the journal {self._journal}: {self._words()} is read-only"
             return JournalReadOnlyError(words, hint="make it writable again")
@@ -189,28 +186,6 @@ class Storage:
         folder = self._folder.resolve()
         mount = next((each for each in (folder, *folder.parents) if each.is_mount()), folder)
         return f"the file system at {mount}, with {self._folder},"
-
-
-class Told:
-    """A context that may be entered often, and again within itself: see `Storage.told`."""
-
-    __slots__ = ("_storage",)
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-
-    def __enter__(self) -> None:
-        """Watch what comes."""
-
-    def __exit__(
-        self, _kind: object, error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """Raise what an error means for the journal; any other goes on as it is."""
-        if error is None or not isinstance(error, Exception):
-            return
-        told = self._storage.meaning_of(error)
-        if told is not None and told is not error:
-            raise told from error
 
 
 _KINDS: dict[int, type[JournalError]] = {

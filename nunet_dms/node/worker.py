@@ -7,13 +7,11 @@ The same class runs in production, in tests with a clock of their own, and in cr
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from nunet_dms import __version__
 from nunet_dms.config import Config
 from nunet_dms.errors import EngineUnreachableError, NunetError, UnreachableError
 from nunet_dms.machine.fingerprint import Fingerprint, on_the_wire
@@ -28,8 +26,9 @@ from nunet_dms.node.oracle_pin import check_oracle
 from nunet_dms.node.poison import Breaker
 from nunet_dms.node.pool import Outcome, Task
 from nunet_dms.node.recovery import recover
-from nunet_dms.node.rows import NOT_YET, OK, HoldCode, MissedRow, WorkerRow
+from nunet_dms.node.rows import NOT_YET, OK, HoldCode, MissedRow
 from nunet_dms.node.runner import Runner
+from nunet_dms.node.status_row import Status, StatusRow
 from nunet_dms.node.unsettled import UnsettledShares
 from nunet_dms.protocol.api import OracleInfo
 from nunet_dms.protocol.node import Heartbeat, HeartbeatReply, Inbox, MissedWork
@@ -41,8 +40,6 @@ log = logging.getLogger(__name__)
 HEARTBEAT_EVERY_S = 15.0
 """The Oracle takes a node for gone after three missed ones."""
 ENGINE_CHECK_EVERY_S = 30.0
-STATUS_EVERY_S = 15.0
-"""Between two writes of an unchanged status row."""
 
 
 @dataclass(slots=True)
@@ -79,10 +76,8 @@ class Worker:
         self._storage = deps.journal.storage
         self._breaker = Breaker(deps.journal, runner.replace)
         self._health = Health()
-        self._started_s = int(deps.clock.wall_s())
-        self._due = dict.fromkeys(("heartbeat", "engine", "status"), 0.0)
-        self._shown: tuple[object, ...] = ()
-        """What of us was last written into the status row."""
+        self._due = dict.fromkeys(("heartbeat", "engine"), 0.0)
+        self._status_row = StatusRow(deps.journal, deps.clock)
         self._missed: tuple[MissedWork, ...] | None = None
         self._unsettled = UnsettledShares(deps.journal)
         self._housekeeping = Housekeeping(deps)
@@ -152,7 +147,7 @@ class Worker:
         had_room = not self._storage.trouble
         self._storage.look(self._deps.clock.monotonic_s())
         if not had_room and not self._storage.trouble:  # only a write that succeeds proves it
-            self._due["status"] = 0.0
+            self._status_row.hurry()
             self._storage.survives(partial(self._show, False))
         if self._lookout.look() or had_room is bool(self._storage.trouble):
             self._due["heartbeat"] = 0.0
@@ -318,30 +313,17 @@ class Worker:
         return self._can(what) and self._deps.pool.submit(Task("", what), work, limit_of(what))
 
     def _show(self, ready: bool) -> None:
-        """Write the status row when it changed, and now and then as a sign of life."""
-        hold, sold, health = self._hold, self._lookout.capacity, self._health
-        accepting = ready and self._introduction.is_made and health.engine == OK and hold is None
-        shown = (ready, accepting, health.oracle, health.engine, self._note(), hold, sold)
-        if shown == self._shown and not self._is_due("status"):
-            return
-        clock = self._deps.clock
-        row = WorkerRow(
-            pid=os.getpid(),
-            version=__version__,
-            started_s=self._started_s,
+        """Tell `nunet status` how it is."""
+        status = Status(
             ready=ready,
-            accepting=accepting,
-            oracle_state=health.oracle,
-            engine_state=health.engine,
+            accepting=ready and self._introduction.is_made and self._takes_jobs,
+            oracle_state=self._health.oracle,
+            engine_state=self._health.engine,
             note=self._note(),
-            heartbeat_s=int(clock.wall_s()),
-            hold=hold.code.value if hold else "",
-            hold_note=hold.note if hold else "",
-            sold_cpu_mhz=sold.cpu_mhz,
-            sold_ram_mb=sold.ram_mb,
+            hold=self._hold,
+            sold=self._lookout.capacity,
         )
-        self._deps.journal.write_worker(row)
-        self._shown, self._due["status"] = shown, clock.monotonic_s() + STATUS_EVERY_S
+        self._status_row.show(status)
 
     def _note(self) -> str:
         """Return what the owner should know: what is wrong, else the Oracle's own warning."""

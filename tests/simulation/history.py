@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
-from nunet_dms.node import delivery, inbox, journal, logs, pool, prepare, running, worker
+from nunet_dms.node import (
+    delivery,
+    inbox,
+    journal,
+    logs,
+    pool,
+    prepare,
+    running,
+    status_row,
+    worker,
+)
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.rows import JobRow
@@ -210,7 +220,7 @@ def _empty(folder: str) -> None:
 PACE: tuple[tuple[object, str, object], ...] = (
     (worker, "HEARTBEAT_EVERY_S", LEASE_S / 4),
     (worker, "ENGINE_CHECK_EVERY_S", 90.0),
-    (worker, "STATUS_EVERY_S", 120.0),
+    (status_row, "STATUS_EVERY_S", 120.0),
     (running, "SAMPLE_EVERY_S", 30.0),
     (inbox, "POLL_WAIT_S", 60),
     (worker, "check_oracle", lambda info, *_: info),

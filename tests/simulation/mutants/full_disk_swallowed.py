@@ -3,10 +3,10 @@
 import sqlite3
 from contextlib import suppress
 
-from nunet_dms.node.journal import _Transaction
+from nunet_dms.node.journal_transaction import Transaction
 
 
-def close(self: _Transaction, _kind: object, error: BaseException | None, _trace: object) -> None:
+def close(self: Transaction, _kind: object, error: BaseException | None, _trace: object) -> None:
     journal = self._journal
     try:
         if error is None:
@@ -18,4 +18,4 @@ def close(self: _Transaction, _kind: object, error: BaseException | None, _trace
         journal._lock.release()
 
 
-CHANGES = ((_Transaction, "__exit__", close),)
+CHANGES = ((Transaction, "__exit__", close),)
