@@ -177,11 +177,13 @@ class InboxHandler:
     def _is_early(self, row: JobRow | None) -> bool:
         """Whether this is about a report which the Oracle has, and we do not know yet that it has.
 
-        Then it can wait until that is written down: the Oracle says it again.
+        Then it can wait until that is written down: the Oracle says it again. It answers, so the
+        report, of which only the answer was lost, need not wait for its back-off to pass.
         """
         if row is None or row.state is not State.EXITED:
             return False
         self._hold_polls()
+        self._deps.backoff.clear(Task(row.job_id, "deliver"))
         return True
 
     def _hold_polls(self) -> None:

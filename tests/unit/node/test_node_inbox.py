@@ -232,15 +232,32 @@ def test_a_settlement_that_is_not_signed_is_in_the_job_s_story_once(
 
 
 @pytest.fixture
-def signed(
+def exited(
     inbox: InboxHandler, journal: Journal, world: World, admit: Callable[..., JobRow]
 ) -> JobRow:
-    """A job whose settlement we co-signed, with the Oracle of the receipts that hold."""
+    """A job that has ended here, with the Oracle of the receipts that hold."""
     inbox.oracle = replace(world.info, ticket_key=ORACLE.public)
     row = journal.move(admit(receipt_of().job_id), State.ACCEPTED)
     end = JobEnd("succeeded", "", 0, 50_000, None, None, None)
-    row = journal.reported(journal.ended(row, end, "key", b"{}"))
-    return journal.signed(row, 500_001, receipt_of().settlement_tx_id)
+    return journal.ended(row, end, "key", b"{}")
+
+
+@pytest.fixture
+def signed(journal: Journal, exited: JobRow) -> JobRow:
+    """A job whose settlement we co-signed."""
+    return journal.signed(journal.reported(exited), 500_001, receipt_of().settlement_tx_id)
+
+
+def test_news_of_a_report_whose_answer_was_lost_send_it_again_at_once(
+    inbox: InboxHandler, journal: Journal, backoff: Backoff, exited: JobRow
+) -> None:
+    deliver = Task(exited.job_id, "deliver")
+    for _ in range(8):
+        backoff.fail(deliver, 0.0)
+    inbox.take(Inbox(receipts=(exited.job_id,)))
+    assert journal.job(exited.job_id).state is State.EXITED
+    assert backoff.is_ready(deliver, 0.0)
+    assert not backoff.is_ready(Task("", "poll"), 0.0)
 
 
 def take_receipt(inbox: InboxHandler, job_id: str, sealed: Sealed) -> None:
