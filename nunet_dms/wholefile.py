@@ -45,7 +45,7 @@ def remove_unfinished(folder: Path) -> None:
 
     Only for a folder that one process writes to: another's may be under way.
     """
-    for path in folder.glob(".*.????????") if folder.is_dir() else ():
+    for path in folder.glob(".*.????????"):
         path.unlink(missing_ok=True)
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from dataclasses import fields
-from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from nunet_dms.errors import UsageError
 from nunet_dms.node.journal_file import open_to_read
@@ -33,8 +32,6 @@ from nunet_dms.node.states import State
 
 JOBS_SHOWN_MAX = 1000
 NOTES_SHOWN_MAX = 5
-JOB_COLUMNS = tuple(field.name for field in fields(JobRow))
-_of_job = itemgetter(*JOB_COLUMNS)
 
 
 class JournalReader:
@@ -90,7 +87,7 @@ class JournalReader:
 
     def events(self, job_id: str) -> tuple[EventRow, ...]:
         """Return a job's story, oldest first."""
-        return tuple(EventRow(**dict(row)) for row in self._rows("events", job_id=job_id))
+        return tuple(EventRow(**_named(row)) for row in self._rows("events", job_id=job_id))
 
     def reserved(self) -> Capacity:
         """Return what running and coming jobs hold."""
@@ -103,7 +100,7 @@ class JournalReader:
 
     def outbox(self) -> tuple[OutboxRow, ...]:
         """Return the reports that the Oracle has not taken, oldest job first."""
-        return tuple([OutboxRow(**dict(row)) for row in self._rows("outbox")])
+        return tuple([OutboxRow(**_named(row)) for row in self._rows("outbox")])
 
     def earned(self) -> int:
         """Return what settled jobs have paid, in base units."""
@@ -111,7 +108,7 @@ class JournalReader:
 
     def earnings(self, *, settled_too: bool = True) -> tuple[EarningRow, ...]:
         """Return of every job, or of every open one, what its pay depends on, oldest first."""
-        rows = map(dict, self._rows("earnings", settled_too=settled_too))
+        rows = map(_named, self._rows("earnings", settled_too=settled_too))
         return tuple(EarningRow(**row | {"state": State(row["state"])}) for row in rows)
 
     def worker(self) -> WorkerRow | None:
@@ -119,23 +116,23 @@ class JournalReader:
         rows = self._rows("worker")
         if not rows:
             return None
-        known = dict(rows[0])
+        known = _named(rows[0])
         known["ready"], known["accepting"] = bool(known["ready"]), bool(known["accepting"])
         return WorkerRow(**known)
 
     def machine(self) -> MachineRow | None:
         """Return the machine as the Oracle was last told of it, or None."""
         rows = self._rows("machine")
-        return MachineRow(**dict(rows[0])) if rows else None
+        return MachineRow(**_named(rows[0])) if rows else None
 
     def machine_notes(self) -> tuple[NoteRow, ...]:
         """Return what changed in the machine, the newest first, at most `NOTES_SHOWN_MAX`."""
         rows = self._rows("machine_notes", count=NOTES_SHOWN_MAX)
-        return tuple(NoteRow(**dict(row)) for row in rows)
+        return tuple(NoteRow(**_named(row)) for row in rows)
 
     def missed(self) -> tuple[MissedRow, ...]:
         """Return the work that this node missed lately, as the Oracle last told it."""
-        return tuple(MissedRow(**dict(row)) for row in self._rows("missed"))
+        return tuple(MissedRow(**_named(row)) for row in self._rows("missed"))
 
     def jobs_cpu_ms(self) -> int:
         """Return the CPU time that all jobs together have used; it grows while they run."""
@@ -143,7 +140,7 @@ class JournalReader:
 
     def images(self) -> tuple[ImageRow, ...]:
         """Return the images that we pulled, or are about to, the longest unused first."""
-        return tuple(ImageRow(**dict(row)) for row in self._rows("images"))
+        return tuple(ImageRow(**_named(row)) for row in self._rows("images"))
 
     def pin(self) -> tuple[str, bytes] | None:
         """Return the pinned Oracle's URL and its own words, or None before first contact."""
@@ -163,7 +160,7 @@ class JournalReader:
         rows = self._rows("checkpoint", job_id=job_id)
         if not rows:
             return None
-        known = dict(rows[0])
+        known = _named(rows[0])
         return CheckpointRow(**known | {"stored": bool(known["stored"])})
 
     def _rows(self, query: str, **values: object) -> list[sqlite3.Row]:
@@ -173,6 +170,12 @@ class JournalReader:
 
 def job_of(row: sqlite3.Row) -> JobRow:
     """Return a row of the table as a value."""
-    known = dict(zip(JOB_COLUMNS, _of_job(row), strict=True))
+    known = _named(row)
+    del known["offer"]
     known["state"] = State(known["state"])
     return JobRow(**known)
+
+
+def _named(row: sqlite3.Row) -> dict[str, Any]:
+    """Return `dict(row)`, which looks through all names for each value."""
+    return dict(zip(row.keys(), row, strict=True))

@@ -94,8 +94,8 @@ def draw_plan(chance: random.Random) -> Plan:
         step_s=chance.choice((12.0, 15.0)),
         lag_s=chance.choice((2.0, 6.0, 12.0)),
         calm_s=calm_s,
-        keeps_house=chance.random() < 0.25,
-        shows=chance.random() < 0.25,
+        keeps_house=chance.random() < 0.15,
+        shows=chance.random() < 0.15,
         nemeses=tuple(sorted(nemeses)),
     )
 
@@ -151,9 +151,9 @@ class Faults:
         raise Crash(where)
 
     def delay(self) -> None:
-        """Let a call take its time; others go on meanwhile."""
+        """Let a call take its time while not all is well; others go on meanwhile."""
         virtual, latency_s = self._world.time, self.plan.latency_s
-        if latency_s and virtual.in_task and self._chance.random() < 0.5:
+        if latency_s and not self.is_calm and virtual.in_task and self._chance.random() < 0.5:
             virtual.sleep(self._chance.random() * latency_s)
 
     def call(

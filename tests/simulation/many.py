@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.simulation.history import History, lab
+from tests.simulation.history import History, lab, uncollected
 from tests.simulation.virtual import replaced
 
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,8 @@ def main() -> None:
     count = int(sys.argv[1])
     parts = [range(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
     found = many.Sum()
-    with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as processes:
+    fork = multiprocessing.get_context("fork")
+    with uncollected(), fork.Pool(maxtasksperchild=1) as processes:
         for part in processes.imap(many.live_through, parts, chunksize=1):
             found.add(part)
     sys.stdout.buffer.write(pickle.dumps(found))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -24,7 +24,7 @@ class Signal:
 
     def __init__(self, time: VirtualTime) -> None:
         self._time = time
-        self._waiting: list[greenlet] = []
+        self._waiting: list[Task] = []
 
     def give(self) -> None:
         """Resume all who wait now."""
@@ -33,8 +33,8 @@ class Signal:
             self._time.resume(task)
 
     def wait(self, timeout_s: float) -> None:
-        """Block the task until the signal is given, or for so long."""
-        task = getcurrent()
+        """Block the task that calls until the signal is given, or for so long."""
+        task = self._time.current
         self._waiting.append(task)
         self._time.sleep(timeout_s)
         if task in self._waiting:
@@ -49,9 +49,8 @@ class VirtualTime:
         self.chance = chance
         self._due: list[tuple[float, float, int, Callable[[], object]]] = []
         self._count = 0
-        self._resumptions = 0
-        self._tasks: dict[greenlet, int] = {}
-        """The tasks of the present life, and the number of the resumption that each waits for."""
+        self._tasks: dict[greenlet, Task] = {}
+        """Those of the present life."""
 
     @property
     def next_s(self) -> float | None:
@@ -80,14 +79,9 @@ class VirtualTime:
 
     def start(self, work: Callable[[], object], delay_s: float) -> Task:
         """Start a task some time from now, and return it."""
-        task = Task(_IDLE.pop() if _IDLE else greenlet(_work_on))
-        number = self._await(task.greenlet)
-
-        def whole() -> None:
-            work()
-            task.is_over = True
-
-        self.at(self.now_s + delay_s, lambda: self._switch(task.greenlet, number, whole))
+        task = Task(_IDLE.pop() if _IDLE else greenlet(_work_on), work)
+        self._tasks[task.greenlet] = task
+        self.at(self.now_s + delay_s, lambda: self._switch(task, 0))
         return task
 
     @property
@@ -95,63 +89,84 @@ class VirtualTime:
         """Whether the caller is a task, which may block."""
         return getcurrent() in self._tasks
 
+    @property
+    def current(self) -> Task:
+        """The task that calls."""
+        return self._tasks[getcurrent()]
+
     def sleep(self, seconds: float) -> None:
         """Block the task that calls; others go on."""
-        current = getcurrent()
-        number = self._await(current)
-        self.after(seconds, lambda: self._switch(current, number))
-        parent = current.parent
+        task = self.current
+        task.pause += 1
+        pause = task.pause
+        self.at(self.now_s + seconds, lambda: self._switch(task, pause))
+        parent = task.greenlet.parent
         assert parent is not None
         parent.switch()
 
-    def resume(self, task: greenlet) -> None:
+    def resume(self, task: Task) -> None:
         """Wake a sleeping task before its time."""
-        if task in self._tasks:
-            number = self._tasks[task]
-            self.at(self.now_s, lambda: self._switch(task, number))
+        if (pause := task.pause) != OVER:
+            self.at(self.now_s, lambda: self._switch(task, pause))
 
-    def _await(self, task: greenlet) -> int:
-        """Return the number under which alone a task is resumed next."""
-        self._resumptions += 1
-        self._tasks[task] = self._resumptions
-        return self._resumptions
-
-    def _switch(self, task: greenlet, number: int, *work: Callable[[], None]) -> None:
-        if self._tasks.get(task) != number:
-            return  # it was woken before, or its life has ended
-        task.parent = getcurrent()
-        if task.switch(*work) is DONE:
-            self._tasks.pop(task, None)
-            _IDLE.append(task)
+    def _switch(self, task: Task, pause: int) -> None:
+        """Let a task run to its next pause, or its end, unless that pause is over."""
+        if task.pause != pause:
+            return
+        own, work = task.greenlet, task.work
+        own.parent = getcurrent()
+        if work is None:
+            came = own.switch()
+        else:
+            task.work = None
+            came = own.switch(work)
+        if came is DONE:
+            task.pause = OVER
+            del self._tasks[own]
+            _IDLE.append(own)
 
     def end_life(self) -> None:
         """Drop every task where it stands."""
-        tasks, self._tasks = list(self._tasks), {}
+        tasks, self._tasks = list(self._tasks.values()), {}
         for task in tasks:
-            if task:
-                task.throw(GreenletExit)
+            own, task.pause = task.greenlet, OVER
+            if own and task.work is None:
+                own.parent = getcurrent()
+                own.throw(GreenletExit)
+            if own:
+                _IDLE.append(own)
 
 
 class Task:
     """Work under way in a greenlet that is its own until it is over."""
 
-    __slots__ = ("greenlet", "is_over")
+    __slots__ = ("greenlet", "pause", "work")
 
-    def __init__(self, own: greenlet) -> None:
+    def __init__(self, own: greenlet, work: Callable[[], object]) -> None:
         self.greenlet = own
-        self.is_over = False
+        self.work: Callable[[], object] | None = work
+        """What is to be done, until it is begun."""
+        self.pause = 0
+        """The number of the pause that it makes."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is done, or its life has ended."""
+        return self.pause == OVER
 
 
+OVER = -1
 DONE = object()
 """What a greenlet hands over when its work is done."""
 _IDLE: list[greenlet] = []
 """Greenlets whose work is done: to make a new one for each task takes a tenth of all time."""
 
 
-def _work_on(work: Callable[[], None]) -> None:
-    """Do one work after the other."""
+def _work_on(work: Callable[[], object]) -> None:
+    """Do one work after the other; what is dropped makes room for the next."""
     while True:
-        work()
+        with suppress(GreenletExit):
+            work()
         parent = getcurrent().parent
         assert parent is not None
         work = parent.switch(DONE)
