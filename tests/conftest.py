@@ -38,11 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark docker tests by their folder, shut sockets in tests/unit, skip what was not asked."""
+    """Mark tests by their folder, shut sockets in tests/unit, skip what was not asked for."""
     for item in items:
         room = item.path.relative_to(TESTS).parts[0]
         if room in ENGINE_ROOMS:
             item.add_marker("docker")
+        if room == "docker":
+            item.add_marker("alone")
         if room == "unit":
             item.add_marker("disable_socket")
         if item.get_closest_marker("docker") and not config.getoption("--run-docker"):

@@ -36,6 +36,7 @@ SECONDS_OF_STORY = 8
 MANIFEST_UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
 
 
+@pytest.mark.alone
 def test_a_job_gets_the_cpu_it_was_promised_and_no_more(stage: Stage) -> None:
     code, job, printed = stage.run(stage.job_file("busy", BUSY), "busy")
     share = float(printed.split("share ")[1].split()[0])

@@ -28,4 +28,3 @@ class Account:
     """Points that its first life passed."""
     faults: list[str] = field(default_factory=list)
     """What was lost, counted twice or false; empty when nothing was."""
-    seconds: float = 0.0

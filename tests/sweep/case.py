@@ -101,7 +101,6 @@ class Case:
             life.signal(signal.SIGKILL)
         self._account.passed = self._lines(self._lives[0])
         self._account.faults += self._faults()
-        self._account.seconds = time.monotonic() - began
         self._clear()
         return self._account
 

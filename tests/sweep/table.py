@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 
 from tests.sweep.account import Account, Death
 
@@ -29,7 +31,6 @@ class Table:
     rows: dict[str, Row] = field(default_factory=dict)
     cases: int = 0
     kills: int = 0
-    case_seconds: float = 0.0
     wall_seconds: float = 0.0
     seed: str = ""
 
@@ -37,12 +38,37 @@ class Table:
         """Count a case."""
         self.cases += 1
         self.kills += account.kills
-        self.case_seconds += account.seconds
         for death in deaths[: account.kills]:
             row = self.rows.setdefault(death.point, Row())
             row.at_once += not death.delay_s
             row.later += bool(death.delay_s)
             row.lost += bool(account.faults)
+
+    def as_text(self) -> str:
+        """Return it as JSON, for another process."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_text(cls, text: str) -> Table:
+        """Return what `as_text` gave."""
+        known = json.loads(text)
+        return cls(**known | {"rows": {point: Row(**row) for point, row in known["rows"].items()}})
+
+    @classmethod
+    def sum_of(cls, tables: Iterable[Table]) -> Table:
+        """Return what was killed in all of them; the seed is that of the one which has one."""
+        whole = cls()
+        for each in tables:
+            for point, row in each.rows.items():
+                known = whole.rows.setdefault(point, Row())
+                known.at_once += row.at_once
+                known.later += row.later
+                known.lost += row.lost
+            whole.cases += each.cases
+            whole.kills += each.kills
+            whole.wall_seconds += each.wall_seconds
+            whole.seed = whole.seed or each.seed
+        return whole
 
     def short(self) -> tuple[str, ...]:
         """Return the sums by area."""

@@ -162,6 +162,7 @@ def test_a_job_waits_for_an_engine_that_is_down_at_the_start(node: Node, engine:
     assert node.reason_of(job) is Reason.SUCCEEDED
 
 
+@pytest.mark.alone
 def test_an_engine_that_never_answers_holds_up_nobody(
     node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: OwnEngine
 ) -> None:

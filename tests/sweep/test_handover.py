@@ -61,6 +61,7 @@ def test_sigterm_stops_taking_work_and_leaves_containers_for_the_next_worker(pla
     check_whole(place, job_id)
 
 
+@pytest.mark.alone
 def test_a_second_sigterm_does_not_wait_for_a_last_checkpoint(house: House, tmp_path: Path) -> None:
     with FaultProxy(house.world.url).serving() as proxy:
         place = Place(house, tmp_path / "place", proxy.url)
