@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench import commands, containers, logs, payments
+from bench import commands, containers, live, logs, payments
 from bench.figure import Figure
 
 BENCHES: dict[str, Callable[[], list[Figure]]] = {
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
     "payments": payments.measure,
     "containers": containers.measure,
     "logs": logs.measure,
+    "live": live.measure,
 }
 
 

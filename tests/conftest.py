@@ -21,6 +21,9 @@ from requests.exceptions import RequestException
 
 TESTS = Path(__file__).parent
 ENGINE_ROOMS = ("docker", "e2e", "sweep")  # all their tests need an engine; .ci counts them
+REFUSED = "unclosed <socket.socket fd=[0-9]+, family=1, type=1"
+"""docker-py drops its socket when a dockerd is gone, and what one test leaves so may be collected
+while a later one runs."""
 ENGINE_TIMEOUT_S = 60  # one call to the engine on a busy machine; loading an image is the slowest
 
 # Cores are shared where these tests run, so no example has a deadline. CI repeats its examples.
@@ -45,6 +48,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("docker")
         if room == "docker":
             item.add_marker("alone")
+        if room == "sweep":
+            item.add_marker(pytest.mark.filterwarnings(f"ignore:{REFUSED}:ResourceWarning"))
         if room == "unit":
             item.add_marker("disable_socket")
         if item.get_closest_marker("docker") and not config.getoption("--run-docker"):

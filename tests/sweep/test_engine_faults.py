@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,15 +26,6 @@ WAITS = ("sh", "-c", "until [ -e /nunet/out/go ]; do sleep 0.1; done; exit 7")
 IDS = ["killed", "asked to end"]
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a dockerd")
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """docker-py drops its socket when it is refused."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        yield
-        gc.collect()
 
 
 @pytest.fixture(scope="module")
