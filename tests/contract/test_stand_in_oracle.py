@@ -19,11 +19,12 @@ from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.oracle.offering import OFFER_LIFE_S
 from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.protocol import strict
+from nunet_dms.protocol.checkpoint import CheckpointManifest, seal_checkpoint
 from nunet_dms.protocol.job import FileEntry, Manifest
 from nunet_dms.protocol.keys import SigningKey, node_id_of
 from nunet_dms.protocol.node import Cosignature, Heartbeat, Inbox, Poll, Refusal, Settlement
 from nunet_dms.protocol.report import Reason, Report
-from nunet_dms.protocol.signing import Domain, seal
+from nunet_dms.protocol.signing import Domain, Sealed, seal
 from nunet_dms.protocol.ticket import open_ticket
 from tests.contract.oracle.oracle_world import (
     ManualClock,
@@ -32,10 +33,11 @@ from tests.contract.oracle.oracle_world import (
     World,
     cosignature,
     running,
+    spec,
 )
 from tests.simulation import papers
 from tests.simulation.faults import QUIET
-from tests.simulation.papers import START_S, Shape, paper_of
+from tests.simulation.papers import CHECKPOINT, START_S, Shape, paper_of
 from tests.simulation.stand_in_oracle import StandInOracle
 from tests.simulation.world import World as SimulatedWorld
 
@@ -65,8 +67,8 @@ class Real:
     def ticket_key(self) -> str:
         return self.world.oracle.keys.ticket.public
 
-    def pay(self) -> None:
-        self.requester.order()
+    def pay(self, *, saves: bool) -> None:
+        self.requester.order(spec(checkpoint=CHECKPOINT) if saves else None)
         self.world.step()
 
     def cancel(self, job_id: str) -> None:
@@ -95,10 +97,10 @@ class StandIn:
     def client(self) -> StandInOracle:
         return self.world.oracle
 
-    def pay(self) -> None:
+    def pay(self, *, saves: bool) -> None:
         self.count += 1
         issued_s = START_S + int(self.world.now_s)
-        self.world.oracle.pay(paper_of(Shape(self.count, 1000, 100), issued_s))
+        self.world.oracle.pay(paper_of(Shape(self.count, 1000, 100, saves), issued_s))
 
     def cancel(self, job_id: str) -> None:
         self.world.oracle.cancel(job_id)
@@ -137,17 +139,17 @@ def news(side: Side, **known: tuple[str, ...]) -> Inbox:
     return side.client.poll(Poll(**known))
 
 
-def offered(side: Side) -> tuple[str, str]:
+def offered(side: Side, *, saves: bool = False) -> tuple[str, str]:
     """Return the job and the ticket of a new offer."""
-    side.pay()
+    side.pay(saves=saves)
     (offer,) = news(side).offers
     ticket = open_ticket(offer.ticket, side.ticket_key)
     return ticket.job_id, ticket.ticket_id
 
 
-def taken(side: Side) -> tuple[str, str]:
+def taken(side: Side, *, saves: bool = False) -> tuple[str, str]:
     """Return a job that is accepted, and its ticket."""
-    job_id, ticket_id = offered(side)
+    job_id, ticket_id = offered(side, saves=saves)
     side.client.accept(job_id, ticket_id)
     return job_id, ticket_id
 
@@ -270,6 +272,42 @@ def test_other_results_after_the_report_are_refused(side: Side) -> None:
     job_id = ended(side)
     with refused("not_running"):
         side.client.missing_results(job_id, Manifest(files=(ENTRY,)))
+
+
+def checkpoint(side: Side, job_id: str, number: int, *files: FileEntry) -> Sealed:
+    manifest = CheckpointManifest(
+        job_id=job_id, number=number, taken_ms=START_S * 1000, ran_ms=1, trigger="interval",
+        platform=papers.HERE, files=Manifest(files=files),
+    )  # fmt: skip
+    return seal_checkpoint(manifest, side.key)
+
+
+def test_a_checkpoint_is_whole_once_nothing_is_missing_and_may_be_repeated(side: Side) -> None:
+    job_id, _ = taken(side, saves=True)
+    first = checkpoint(side, job_id, 1, ENTRY)
+    assert side.client.put_checkpoint(job_id, first).missing == (ENTRY.sha256,)
+    with refused("hash_mismatch"):
+        side.client.put_blob(ENTRY.sha256, io.BytesIO(b"43"))
+    assert side.client.put_checkpoint(job_id, first).missing == (ENTRY.sha256,)
+    side.client.put_blob(ENTRY.sha256, io.BytesIO(RESULT))
+    assert side.client.put_checkpoint(job_id, first).missing == ()
+    assert side.client.put_checkpoint(job_id, first).missing == ()
+    with refused("stale_checkpoint"):
+        side.client.put_checkpoint(job_id, checkpoint(side, job_id, 1))
+    assert side.client.put_checkpoint(job_id, checkpoint(side, job_id, 7)).missing == ()
+
+
+def test_only_a_running_job_that_names_a_folder_is_saved(side: Side) -> None:
+    job_id, _ = taken(side)
+    with refused("no_checkpoint_folder"):
+        side.client.put_checkpoint(job_id, checkpoint(side, job_id, 1, ENTRY))
+    job_id, ticket_id = taken(side, saves=True)
+    whole = checkpoint(side, job_id, 1)
+    side.client.put_checkpoint(job_id, whole)
+    side.client.report(job_id, report_of(side, job_id, ticket_id))
+    assert side.client.put_checkpoint(job_id, whole).missing == ()
+    with refused("not_running"):
+        side.client.put_checkpoint(job_id, checkpoint(side, job_id, 2))
 
 
 def test_a_job_that_is_held_keeps_its_lease(side: Side) -> None:

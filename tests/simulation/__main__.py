@@ -5,14 +5,15 @@ their programs do (scenario.py), what goes wrong and when (faults.py), and which
 that are due goes first (virtual.py). This command prints what happened in it.
 
 What is under test is the production worker as it is: Worker, Runner, Running, InboxHandler, the
-pool, the log's pump, delivery, job folders, and the journal in real SQLite with its real schema.
-What surrounds it is not:
+pool, the log's pump, checkpoints, delivery, job folders, and the journal in real SQLite with its
+real schema. What surrounds it is not:
 
     virtual.py          time; a thread is a greenlet that gives way wherever it would block
     daemon.py           containers that run programs on that time; container.py: what really
                         happened in one is kept apart from what the engine says of it
     stand_in_engine.py  the worker's calls to it
-    stand_in_oracle.py  offers, leases, logs, reports, settlements; money in, money out
+    stand_in_oracle.py  offers, leases, logs, reports, settlements; money in, money out;
+                        oracle_files.py: contents, results, checkpoints
     papers.py           keys and signed offers, made once for many histories
     memory.py           the journal's file in memory: what was committed outlives a crash
     disk.py             a disk that can be full, and a process that dies between two writes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.node.limits import STOP_GRACE_S
 from nunet_dms.protocol.report import Reason, Report
-from tests.simulation.container import Container, Program
+from tests.simulation.container import STATE, Container, Program
 from tests.simulation.oracle_job import OracleJob
 from tests.simulation.papers import CORE_MHZ
 
@@ -38,8 +38,11 @@ def check_running(world: World) -> None:
 
 
 def check_taken(world: World) -> None:
-    """See that what is promised fits; asked whenever the Oracle gives a job away."""
-    if world.life is None:
+    """See that what is promised fits; asked whenever the Oracle gives a job away.
+
+    One job alone always fits.
+    """
+    if world.life is None or len(world.orders) == 1:
         return
     promised = [row for row in world.life.rows() if row.state.value in HOLDS_CAPACITY]
     used_mhz = sum(row.cpu_mhz for row in promised)
@@ -66,6 +69,7 @@ def check_end(world: World) -> None:
         if job.report is not None:
             _check_facts(world, job, job.report, found)
             _check_log(world, job, found)
+        _check_saved(world, job, found)
     _check_left(world)
 
 
@@ -205,6 +209,24 @@ def _check_log(world: World, job: OracleJob, found: list[Container]) -> None:
         world.violated(f"job {job.job_id[:4]}: its log is called incomplete for nothing")
 
 
+def _check_saved(world: World, job: OracleJob, found: list[Container]) -> None:
+    """See that every checkpoint is a state that was there, none older than the one before.
+
+    One that was told to end in time had its grace, and must be saved as it stood then.
+    """
+    states = [{STATE: state} for each in found for state in each.truth.saved]
+    last = -1
+    for saved in job.saved:
+        if saved.files not in states[max(last, 0) :]:
+            world.violated(f"job {job.job_id[:4]}: checkpoint {saved.number} was never its state")
+            return
+        last = states.index(saved.files)
+    was_told = any(each.truth.by in TOLD_TO_END for each in found)
+    in_time = job.report is not None and job.report.reason in {Reason.TIME_LIMIT, Reason.CANCELLED}
+    if was_told and in_time and last < len(states) - 1 and "disk full" not in world.faults.met:
+        world.violated(f"job {job.job_id[:4]}: state {len(states)} is not saved, {last + 1} is")
+
+
 def _check_left(world: World) -> None:
     if world.daemon.containers:
         world.violated(f"containers are left: {list(world.daemon.containers)}")
@@ -223,5 +245,7 @@ def _names_in(folder: str) -> list[str]:
 
 OWN_ENDS = {"oom": Reason.OUT_OF_MEMORY, "deadline": Reason.TIME_LIMIT}
 """By who ended it: what that is called."""
+TOLD_TO_END = frozenset({"stop", "deadline"})
+"""By who ended it: then it was told before."""
 KEPT = frozenset({"log", "log.index"})
 """In a job's folder after its end."""

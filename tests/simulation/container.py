@@ -8,6 +8,8 @@ from nunet_dms.node.engine.types import ContainerSpec, EngineEvent, LogRecord
 
 KILLED, TERMINATED, OUT_OF_MEMORY_CODE, BY_HOST = 137, 143, 137, 255
 """Exit codes."""
+STATE = "state"
+"""The file in a checkpoint folder."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Program:
     time_limit_s: int = 60
     poison: str = ""
     """The call to the engine at which this job kills the worker, each time."""
+    saves: tuple[float, ...] = ()
+    """How long after its start it writes to its checkpoint folder; told to end, once more."""
     image: str = "here"
     """`here`, `pulled` or `missing`."""
 
@@ -39,6 +43,8 @@ class Truth:
     by: str = ""
     """Who ended it: itself, oom, deadline, stop, engine, hand, host or remove."""
     written: bytes = b""
+    saved: list[bytes] = field(default_factory=list)
+    """What was in its checkpoint folder, in order."""
 
     @property
     def ran_s(self) -> float:
@@ -69,3 +75,12 @@ class Container:
     """In the pipe while the daemon is down."""
     events: list[EngineEvent] = field(default_factory=list)
     truth: Truth = field(default_factory=Truth)
+
+    def save(self) -> None:
+        """Put another state into the checkpoint folder: no two are of the same length."""
+        assert self.spec.checkpoint is not None
+        state = self.job_id.encode() + b"." * len(self.truth.saved)
+        fresh = self.spec.checkpoint / "fresh"
+        fresh.write_bytes(state)
+        fresh.replace(self.spec.checkpoint / STATE)
+        self.truth.saved.append(state)

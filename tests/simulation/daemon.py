@@ -200,6 +200,8 @@ class Daemon:
         run = each.truth.starts
         for delay_s, line in each.program.lines:
             self._world.after(delay_s, lambda line=line: self._write(each, run, line))
+        for delay_s in each.program.saves:
+            self._world.after(delay_s, lambda: self._save(each, run))
         self._world.after(each.program.run_s, lambda: self._finish(each, run))
         if each.spec.deadline is not None:
             after_s = each.program.time_limit_s + DEADLINE_MARGIN_S
@@ -210,6 +212,7 @@ class Daemon:
         if each.truth.starts != run:
             return
         if each.program.heeds_term:
+            self._leave_in_order(each)
             self.end(each, TERMINATED, "deadline")
         else:
             self._world.after(STOP_GRACE_S, lambda: self.end(each, KILLED, "deadline"))
@@ -229,6 +232,15 @@ class Daemon:
             (each.spec.outputs / "result").write_bytes(each.job_id.encode())
         by = "oom" if each.program.oom else "itself"
         self.end(each, each.program.exit_code, by, oom=each.program.oom)
+
+    def _save(self, each: Container, run: int) -> None:
+        if each.status == "running" and each.truth.starts == run:
+            each.save()
+
+    def _leave_in_order(self, each: Container) -> None:
+        """A program that is told to end saves where it stands."""
+        if each.status == "running" and each.program.saves:
+            each.save()
 
     def _fill(self, each: Container) -> None:
         if each.spec.outputs.is_dir():
@@ -258,6 +270,7 @@ class Daemon:
             return
         self._tell(found, "kill", 15)
         if found.program.heeds_term:
+            self._leave_in_order(found)
             self.end(found, TERMINATED, by)
             self._tell(found, "stop")
         else:

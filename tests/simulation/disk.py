@@ -8,11 +8,13 @@ import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from nunet_dms.node.storage import Storage
 from tests.simulation.faults import Faults
 from tests.simulation.virtual import Crash
 
+T = TypeVar("T")
 RARE_WRITERS = frozenset({"ended", "parked", "reported", "signed", "settled"})
 TRIES_AT_RARE = 2
 
@@ -40,6 +42,20 @@ def on_this_disk(
         faults.point(f"after writing {name}")
 
     return write_whole
+
+
+def taken_on_this_disk(faults: Faults, take: Callable[..., T]) -> Callable[..., T]:
+    """Return `snapshot.take`, which copies, on such a disk and in such a process."""
+
+    def take_here(*arguments: object) -> T:
+        faults.point("before a snapshot")
+        if faults.disk_is_full:
+            raise NoRoomError(errno.ENOSPC, "No space left on device")
+        found = take(*arguments)
+        faults.point("after a snapshot")
+        return found
+
+    return take_here
 
 
 class NoRoomError(OSError):

@@ -27,6 +27,13 @@ COMMON_PLACES = (
     "ask for news", "write_worker", "trim", "next_issued_s", "died_with", "pin_oracle", "a commit",
 )  # fmt: skip
 """Which every life comes by, with jobs or without: few of the deaths are to be spent there."""
+SAVING_PLACES = (
+    *("before a snapshot", "after a snapshot", "after the commit of checkpoint"),
+    *("before oracle checkpoint", "after oracle checkpoint"),
+    *("before oracle put_blob", "after oracle put_blob"),
+)
+SAVING_SHARE = 0.1
+"""Of histories."""
 JOB = re.compile(r" [0-9a-f]{4}$")
 """What names the job at the end of a place."""
 
@@ -52,6 +59,8 @@ class Plan:
     """Longest time from some news to the turn that looks at it."""
     calm_s: float
     """When everything stops going wrong."""
+    saves: bool
+    """Whether its jobs have checkpoint folders; then deaths are spent on saving them."""
     keeps_house: bool
     """Whether the worker looks for leftovers and old rows, which costs a tenth of a history."""
     shows: bool
@@ -62,7 +71,7 @@ class Plan:
 QUIET = Plan(
     crash_rate=0, crashes_max=0, request_lost=0, answer_lost=0, delivered_twice=0,
     news_confused=0, engine_fails_before=0, engine_fails_after=0, engine_hangs=0, latency_s=0,
-    step_s=1, lag_s=0, calm_s=0, keeps_house=True, shows=True, nemeses=(),
+    step_s=1, lag_s=0, calm_s=0, saves=False, keeps_house=True, shows=True, nemeses=(),
 )  # fmt: skip
 """Nothing goes wrong."""
 
@@ -73,7 +82,8 @@ def draw_plan(chance: random.Random) -> Plan:
     def rate(share: float, *rates: float) -> float:
         return chance.choice(rates) if chance.random() < share else 0.0
 
-    calm_s = chance.choice((40.0, 40.0, 60.0, 100.0))
+    saves = chance.random() < SAVING_SHARE
+    calm_s = 140.0 if saves else chance.choice((40.0, 40.0, 60.0, 100.0))
     kinds = chance.sample(tuple(NEMESES), chance.choice((0, 1, 1, 2, 3, 5)))
     nemeses = [
         (chance.uniform(0, calm_s) * chance.choice((1.0, chance.random())), kind)
@@ -81,7 +91,7 @@ def draw_plan(chance: random.Random) -> Plan:
         for _ in range(chance.choice((1, 1, 2, 4)))
     ]
     return Plan(
-        crash_rate=rate(0.45, 0.01, 0.03, 0.1),
+        crash_rate=rate(0.9 if saves else 0.45, 0.01, 0.03, 0.1),
         crashes_max=chance.choice((1, 1, 2, 5)),
         request_lost=rate(0.4, 0.05, 0.2),
         answer_lost=rate(0.4, 0.05, 0.2),
@@ -94,6 +104,7 @@ def draw_plan(chance: random.Random) -> Plan:
         step_s=chance.choice((12.0, 15.0)),
         lag_s=chance.choice((2.0, 6.0, 12.0)),
         calm_s=calm_s,
+        saves=saves,
         keeps_house=chance.random() < 0.15,
         shows=chance.random() < 0.15,
         nemeses=tuple(sorted(nemeses)),
@@ -139,7 +150,10 @@ class Faults:
             raise GreenletExit
         if not self.plan.crash_rate or self.crashes >= self.plan.crashes_max:
             return
-        weight = 0.15 if where.endswith(COMMON_PLACES) else 3.0
+        if self.plan.saves:
+            weight = 5.0 if where.startswith(SAVING_PLACES) else 0.15
+        else:
+            weight = 0.15 if where.endswith(COMMON_PLACES) else 3.0
         if self.draws(self.plan.crash_rate * weight):
             self.crash(where)
 

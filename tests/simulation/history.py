@@ -9,10 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 from nunet_dms.node import (
+    checkpoints,
     delivery,
     inbox,
     journal,
@@ -20,14 +22,16 @@ from nunet_dms.node import (
     pool,
     prepare,
     running,
+    snapshot,
     status_row,
     worker,
 )
 from nunet_dms.node.deps import Deps
 from nunet_dms.node.folder import JobFolder
 from nunet_dms.node.rows import JobRow
+from nunet_dms.node.snapshot import take
 from tests.simulation import checks, papers
-from tests.simulation.disk import LogDisk, Room, on_this_disk
+from tests.simulation.disk import LogDisk, Room, on_this_disk, taken_on_this_disk
 from tests.simulation.memory import MemoryFile
 from tests.simulation.papers import LEASE_S
 from tests.simulation.virtual import replaced
@@ -85,12 +89,14 @@ class Lab:
         self._file.clear()
         self._errors.found.clear()
         world = World(seed, folder)
-        write = on_this_disk(world.faults, _write)
+        write, threads = on_this_disk(world.faults, _write), _threads(world)
         changes = (
             (journal, "Storage", lambda path: Room(path, world.faults)),
-            (pool, "threading", _threads(world)),
+            (pool, "threading", threads),
             (logs, "time", SimpleNamespace(monotonic=world.monotonic_s)),
             (logs, "os", LogDisk(world.faults)),
+            (checkpoints, "threading", threads),
+            (checkpoints, "take", taken_on_this_disk(world.faults, take)),
             (delivery, "write_whole", write),
             (inbox, "write_whole", write),
         )
@@ -189,13 +195,14 @@ def _threads(world: World) -> SimpleNamespace:
         def is_alive(self) -> bool:
             return not self._task.is_over
 
-    return SimpleNamespace(Thread=Thread, Event=Flag)
+    return SimpleNamespace(Thread=Thread, Event=partial(Flag, world))
 
 
 class Flag:
     """A `threading.Event` in a process of one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World) -> None:
+        self._world = world
         self._is_set = False
 
     def set(self) -> None:
@@ -206,6 +213,12 @@ class Flag:
 
     def is_set(self) -> bool:
         return self._is_set
+
+    def wait(self, timeout_s: float) -> None:
+        if self._world.time.in_task:
+            self._world.time.sleep(timeout_s)
+        else:
+            self._world.let_pass(timeout_s, self.is_set)
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -242,5 +255,7 @@ PACE: tuple[tuple[object, str, object], ...] = (
     (running, "SAMPLE_EVERY_S", 30.0),
     (inbox, "POLL_WAIT_S", 60),
     (worker, "check_oracle", lambda info, *_: info),
+    (snapshot, "SETTLED_NS", -1),
 )
-"""Less of what only shows that a worker lives; what Oracle it trusts has tests of its own."""
+"""Less of what only shows that a worker lives; what Oracle it trusts has tests of its own. And
+files are dated by another clock than the worker's: how long ago one changed cannot be told here."""

@@ -20,7 +20,7 @@ from nunet_dms.node.runner import Runner
 from nunet_dms.node.worker import Worker
 from tests.simulation.disk import JournalConnection
 from tests.simulation.looking import Looking
-from tests.simulation.papers import CORE_MHZ, US
+from tests.simulation.papers import CORE_MHZ, HERE, US
 
 if TYPE_CHECKING:
     from nunet_dms.node.lookout import Lookout
@@ -91,6 +91,7 @@ class Life:
         lookout = cast("Lookout", Looking(world.faults))
         runner = Runner(deps)
         inbox = InboxHandler(deps, runner, lookout.capacity, world.folder / "receipts")
+        runner.checkpoints.platform = HERE
         inbox.resume()
         wishes = cast("Path", world.wishes)
         self.worker = Worker(deps, runner, inbox, lookout, CONFIG, wishes)

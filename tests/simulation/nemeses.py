@@ -19,10 +19,14 @@ def crash_now(world: World) -> None:
 
 def drain(world: World) -> None:
     """`nunet worker restart`: the next life takes over."""
-    if world.life is None:
+    if world.life is None or world.is_draining:
         return
     world.say("worker drains")
-    world.life.worker.drain()
+    world.is_draining = True
+    try:
+        world.life.worker.drain()
+    finally:
+        world.is_draining = False
     world.end_life()
     world.begin_later(world.choice((0.1, 2.0)))
 

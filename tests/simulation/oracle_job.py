@@ -10,6 +10,16 @@ from nunet_dms.protocol.report import Reason, Report
 from tests.simulation.papers import Paper
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A whole checkpoint."""
+
+    number: int
+    digest: str
+    files: dict[str, bytes]
+    """Content by path."""
+
+
 @dataclass
 class OracleJob:
     """A paid job at the Oracle."""
@@ -24,6 +34,8 @@ class OracleJob:
     cancel_requested: bool = False
     log: bytes = b""
     announced: Manifest = field(default_factory=Manifest)
+    saved: list[Saved] = field(default_factory=list)
+    """Every checkpoint that was whole, each in the place of the one before."""
     report: Report | None = None
     report_digest: str = ""
     bodies: set[str] = field(default_factory=set)

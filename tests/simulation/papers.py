@@ -25,9 +25,10 @@ from nunet_dms.node.payout import Payout
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol import keys, signing, strict
 from nunet_dms.protocol.api import OracleInfo
-from nunet_dms.protocol.job import JobSpec, Resources
+from nunet_dms.protocol.job import Checkpoint, JobSpec, Resources
 from nunet_dms.protocol.keys import SigningKey
 from nunet_dms.protocol.node import Cosignature, Offer, Settlement
+from nunet_dms.protocol.platform import Platform
 from nunet_dms.protocol.quote import JobRequest
 from nunet_dms.protocol.report import Verdict
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed, seal
@@ -45,6 +46,9 @@ OFFER_LIFE_S = 120
 LEASE_S = 80
 """Of a running job, for the same reason; the worker never asks how long it is."""
 DISK_MB = 1
+CHECKPOINT = Checkpoint(folder="/nunet/saved", interval_s=10)
+HERE = Platform(os_family="linux", architecture="x86_64", kernel="6.1")
+"""What the machine is to a checkpoint."""
 
 REQUESTER, ESCROW, SETTLEMENT, WALLET = (
     PaymentKey.from_seed(bytes([number]) * 32) for number in range(1, 5)
@@ -66,6 +70,8 @@ class Shape:
     number: int
     cpu_mhz: int
     time_limit_s: int
+    saves: bool = False
+    """Whether it has a checkpoint folder."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ def paper_of(shape: Shape, issued_s: int) -> Paper:
         command=("run",),
         resources=Resources(cpu_mhz=shape.cpu_mhz, ram_mb=64, disk_mb=DISK_MB),
         time_limit_s=shape.time_limit_s,
+        checkpoint=CHECKPOINT if shape.saves else None,
     )
     request = JobRequest(
         network_magic=INFO.network_magic, spec_hash=spec.digest,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.container import Program
 from tests.simulation.papers import CORE_MHZ, TICKETS_EVERY_S, Shape
+
+SAVES_EVERY_S = 6.0
+"""So often does a job write to its checkpoint folder, on average."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,14 @@ class Order:
         return f"job{self.shape.number}@sha256:" + f"{self.shape.number:x}" * 64
 
 
-def draw_orders(chance: random.Random, calm_s: float) -> tuple[Order, ...]:
-    """Draw one to three jobs of half a core to two cores."""
+def draw_orders(chance: random.Random, calm_s: float, *, saves: bool) -> tuple[Order, ...]:
+    """Draw one to three jobs of half a core to two cores; `saves`: with checkpoint folders."""
     span = int(min(calm_s, 50.0)) // TICKETS_EVERY_S + 1
-    return tuple(
+    orders = tuple(
         _draw_order(chance, number, span)
         for number in range(1, chance.choice((*[1] * 16, 2, 2, 3)) + 1)
     )
+    return tuple(_saving(chance, each) for each in orders) if saves else orders
 
 
 def _draw_order(chance: random.Random, number: int, span: int) -> Order:
@@ -37,8 +41,19 @@ def _draw_order(chance: random.Random, number: int, span: int) -> Order:
     cpu_mhz = chance.choice((CORE_MHZ // 2, CORE_MHZ, CORE_MHZ * 3 // 2, CORE_MHZ * 2))
     paid_s = chance.choice((0, 0, chance.randrange(span))) * float(TICKETS_EVERY_S)
     run_s = chance.choice((0.0, chance.uniform(0, 5), *[chance.uniform(5, 60)] * 2, limit_s * 1.3))
+    program = _draw_program(chance, number, run_s, limit_s)
+    return Order(Shape(number, cpu_mhz, limit_s), paid_s, program)
+
+
+def _saving(chance: random.Random, order: Order) -> Order:
+    """Return an order like this one, early, whose program saves where it stands."""
+    limit_s = chance.choice((10, 25, 40))
+    run_s = limit_s * chance.choice((0.9, 1.3, 1.3))
+    times = tuple(sorted(chance.uniform(0, run_s) for _ in range(int(run_s / SAVES_EVERY_S))))
     return Order(
-        Shape(number, cpu_mhz, limit_s), paid_s, _draw_program(chance, number, run_s, limit_s)
+        replace(order.shape, time_limit_s=limit_s, saves=True),
+        0.0,
+        replace(order.program, run_s=run_s, time_limit_s=limit_s, saves=times),
     )
 
 

@@ -29,6 +29,7 @@ from nunet_dms.protocol.node import (
 )
 from nunet_dms.protocol.report import Reason, Report, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
+from tests.simulation.oracle_files import OracleFiles
 from tests.simulation.oracle_job import OracleJob
 from tests.simulation.papers import INFO, LEASE_S, NODE, START_S, Paper, settlement_of
 
@@ -52,7 +53,7 @@ class StandInOracle:
         """Offers that a confused network may deliver again."""
         self._world = world
         self._news = world.signal()
-        self._blobs: set[str] = set()
+        self._files = OracleFiles()
 
     # What the world does to it.
 
@@ -116,17 +117,15 @@ class StandInOracle:
         return self._call(f"put_log {job_id[:4]}", lambda: self._append(job_id, offset, chunk))
 
     def missing_results(self, job_id: str, results: Manifest) -> MissingBlobs:
-        return self._call(f"results {job_id[:4]}", lambda: self._announce(job_id, results))
+        what = f"results {job_id[:4]}"
+        return self._call(what, lambda: self._files.announce(self._job(job_id), results))
+
+    def put_checkpoint(self, job_id: str, sealed: Sealed) -> MissingBlobs:
+        return self._call(f"checkpoint {job_id[:4]}", lambda: self._save(job_id, sealed))
 
     def put_blob(self, sha256: str, content: BinaryIO) -> None:
         data = content.read()
-
-        def effect() -> None:
-            if hashlib.sha256(data).hexdigest() != sha256:
-                raise RefusedError("wrong_hash", "cannot take the blob: these are other bytes")
-            self._blobs.add(sha256)
-
-        self._call("put_blob", effect)
+        self._call("put_blob", lambda: self._files.put(sha256, data))
 
     def get_blob(self, _sha256: str, _to: BinaryIO, _size: int) -> None:
         raise AssertionError("no job of the simulation has inputs")
@@ -285,18 +284,13 @@ class StandInOracle:
         job.log += chunk
         return len(job.log)
 
-    def _announce(self, job_id: str, results: Manifest) -> MissingBlobs:
+    def _save(self, job_id: str, sealed: Sealed) -> MissingBlobs:
         job = self._job(job_id)
-        if job.report_digest and job.announced.digest == results.digest:
-            return MissingBlobs()
-        if job.state != "running":
-            raise RefusedError("not_running", f"cannot do this: job {job_id} is {job.state}")
-        job.announced = results
-        return MissingBlobs(missing=self._missing(job))
-
-    def _missing(self, job: OracleJob) -> tuple[str, ...]:
-        wanted = dict.fromkeys(entry.sha256 for entry in job.announced.files)
-        return tuple(sha256 for sha256 in wanted if sha256 not in self._blobs)
+        before = len(job.saved)
+        answer = self._files.save(job, sealed)
+        if len(job.saved) > before:
+            self._world.say(f"oracle has checkpoint {job.saved[-1].number} of {job_id[:4]}")
+        return answer
 
     def _report(self, job_id: str, sealed: Sealed) -> Done:
         job = self._job(job_id)
@@ -312,7 +306,7 @@ class StandInOracle:
             )
         if job.state != "running":
             raise RefusedError("not_running", f"cannot do this: job {job_id} is {job.state}")
-        if job.announced.digest != report.results_hash or self._missing(job):
+        if job.announced.digest != report.results_hash or self._files.missing(job.announced):
             raise RefusedError("results_missing", "cannot take the report: results are missing")
         self._take(job, report, sealed.digest)
         return Done()

@@ -61,12 +61,17 @@ def test_a_seed_is_a_history_told_alike_in_every_process() -> None:
 CRASH_PLACES = (
     *(f"before engine {what}" for what in ("facts", "create", "start", "wait", "stop", "remove")),
     *(f"after engine {what}" for what in ("facts", "create", "start", "stop", "remove", "owned")),
-    *(f"before oracle {what}" for what in ("accept", "put_log", "results", "report", "cosign")),
+    *(
+        f"before oracle {what}"
+        for what in ("accept", "put_log", "results", "report", "cosign", "checkpoint")
+    ),
     *(f"after oracle {what}" for what in ("accept", "put_log", "report", "receipt", "ack")),
     *(
         f"after the commit of {what}"
         for what in ("admit", "move", "created", "started", "ask_stop", "ended", "reported")
     ),
+    *(f"after the commit of {what}" for what in ("checkpointed", "checkpoint_stored")),
+    "after a snapshot",
     "before a commit",
     "before writing results.json",
     "after writing results.json",

@@ -53,7 +53,7 @@ class World:
         self.booted_s = 0.0
         self.plan = plan or draw_plan(self.chance)
         self.faults = Faults(self, self.plan)
-        self.orders = draw_orders(self.chance, self.plan.calm_s)
+        self.orders = draw_orders(self.chance, self.plan.calm_s, saves=self.plan.saves)
         self.oracle = StandInOracle(self)
         self.daemon = Daemon(self, {each.image: each.program for each in self.orders})
         self.engine = StandInEngine(self, self.daemon)
@@ -67,7 +67,7 @@ class World:
         self.rows_at_end: tuple[JobRow, ...] = ()
         self._turns = self._befallen = 0
         self._is_over = False
-        self.is_stopped = False
+        self.is_stopped = self.is_draining = False
         """Whatever still runs is of a life that is over, and has to end."""
         self._expected = len(self.orders)
 
@@ -131,6 +131,17 @@ class World:
     def node_knows(self, job_id: str) -> bool:
         """Whether the journal holds a job; taken for granted while no worker lives."""
         return self.life is None or self.life.journal.find(job_id) is not None
+
+    def let_pass(self, seconds: float, is_enough: Callable[[], bool]) -> None:
+        """Let all else go on while the worker waits outside of its tasks."""
+        life, ends_s = self.life, self.now_s + seconds
+        while not is_enough():
+            if (next_s := self.time.next_s) is None or next_s > ends_s:
+                self.time.now_s = ends_s
+                return
+            self.time.run_next()
+            if self.life is not life:
+                raise Crash("its life ended while it waited")
 
     # Its course.
 
@@ -228,12 +239,11 @@ class World:
         self.is_stopped = False
 
     def _has_ended(self) -> bool:
-        jobs = self.oracle.jobs.values()
         return (
-            self.life is not None
-            and not self.daemon.containers
-            and len(jobs) == self._expected
+            not self.daemon.containers
+            and len(jobs := self.oracle.jobs.values()) == self._expected
             and all(job.is_over for job in jobs)
+            and self.life is not None
             and self.life.has_swept
             and not self.life.worker.has_jobs
         )
