@@ -117,11 +117,14 @@ class Node:
         """Step until something is so."""
         ends_s = time.monotonic() + wait_s
         while not until():
-            assert time.monotonic() < ends_s, [row.state for row in self.runner.rows()]
+            assert time.monotonic() < ends_s, self._told()
             for outcome in self.deps.pool.collect():
                 self.runner.handle(outcome)
             self.runner.advance()
             self.deps.pool.wake.wait(0.05)
+
+    def _told(self) -> list[tuple[str, str, str]]:
+        return [(row.state.value, row.reason, row.detail) for row in self.runner.rows()]
 
     def row(self, job_id: str) -> JobRow:
         """Return what the journal has of a job."""

@@ -29,10 +29,22 @@ OWN_PROCESSES = 2
 """The timer and the second init count among a container's processes."""
 
 _X86_64 = """
+31 ff                 xor edi, edi          # SIG_BLOCK, before there is a timer to be hit
+48 8d 35 a7 00 00 00  lea rsi, [rip+mask]   # all: a job's `kill -1` in a shell leaves it alone
+48 8d 54 24 f8        lea rdx, [rsp-8]      # where the mask goes that was before
+41 ba 08 00 00 00     mov r10d, 8           # bytes of a signal mask
+b8 0e 00 00 00        mov eax, 14           # rt_sigprocmask(SIG_BLOCK, mask, before, 8)
+0f 05                 syscall
 b8 39 00 00 00        mov eax, 57           # fork()
 0f 05                 syscall
 85 c0                 test eax, eax
-74 23                 jz timer              # 0: the child; if it failed, go on without
+74 3c                 jz timer              # 0: the child; if it failed, go on without
+bf 02 00 00 00        mov edi, 2            # SIG_SETMASK
+48 8d 74 24 f8        lea rsi, [rsp-8]
+31 d2                 xor edx, edx
+41 ba 08 00 00 00     mov r10d, 8
+b8 0e 00 00 00        mov eax, 14           # rt_sigprocmask(SIG_SETMASK, before, 0, 8)
+0f 05                 syscall
 48 8b 14 24           mov rdx, [rsp]        # argc
 48 8d 74 24 10        lea rsi, [rsp+16]     # argv + 1: without our own name
 48 8b 3e              mov rdi, [rsi]        # the program to become
@@ -42,13 +54,7 @@ b8 3b 00 00 00        mov eax, 59           # execve(rdi, rsi, rdx)
 bf 7f 00 00 00        mov edi, 127          # there is no such program
 b8 3c 00 00 00        mov eax, 60           # exit(127)
 0f 05                 syscall
-31 ff                 timer: xor edi, edi   # SIG_BLOCK
-48 8d 35 59 00 00 00  lea rsi, [rip+mask]   # all: a job's `kill -1` in a shell leaves us alone
-31 d2                 xor edx, edx
-41 ba 08 00 00 00     mov r10d, 8           # bytes of a signal mask
-b8 0e 00 00 00        mov eax, 14           # rt_sigprocmask(SIG_BLOCK, mask, 0, 8)
-0f 05                 syscall
-48 8d 3d 4b 00 00 00  lea rdi, [rip+limit]
+48 8d 3d 4f 00 00 00  timer: lea rdi, [rip+limit]
 31 f6                 xor esi, esi
 b8 23 00 00 00        mov eax, 35           # nanosleep(limit, 0): by the monotonic clock
 0f 05                 syscall
@@ -56,7 +62,7 @@ b8 23 00 00 00        mov eax, 35           # nanosleep(limit, 0): by the monoto
 be 0f 00 00 00        mov esi, 15           # SIGTERM
 b8 3e 00 00 00        mov eax, 62           # kill(-1, SIGTERM)
 0f 05                 syscall
-48 8d 3d 3b 00 00 00  lea rdi, [rip+grace]
+48 8d 3d 3f 00 00 00  lea rdi, [rip+grace]
 31 f6                 xor esi, esi
 b8 23 00 00 00        mov eax, 35           # nanosleep(grace, 0)
 0f 05                 syscall
@@ -68,8 +74,18 @@ b8 3e 00 00 00        mov eax, 62           # kill(-1, SIGKILL)
 b8 3c 00 00 00        mov eax, 60           # exit(0)
 0f 05                 syscall
 90                    nop                   # the data begins at a multiple of 8
+90                    nop
+90                    nop
+90                    nop
+90                    nop
 """
 _AARCH64 = """
+00 00 80 d2           mov x0, 0             # SIG_BLOCK
+e1 05 00 10           adr x1, mask
+e2 23 00 d1           sub x2, sp, 8         # where the mask goes that was before
+03 01 80 d2           mov x3, 8             # bytes of a signal mask
+e8 10 80 d2           mov x8, 135           # rt_sigprocmask(SIG_BLOCK, mask, before, 8)
+01 00 00 d4           svc 0
 20 02 80 d2           mov x0, 17            # SIGCHLD
 01 00 80 d2           mov x1, 0
 02 00 80 d2           mov x2, 0
@@ -77,7 +93,13 @@ _AARCH64 = """
 04 00 80 d2           mov x4, 0
 88 1b 80 d2           mov x8, 220           # clone(SIGCHLD, 0, 0, 0, 0): a fork
 01 00 00 d4           svc 0
-40 01 00 b4           cbz x0, timer         # 0: the child; if it failed, go on without
+00 02 00 b4           cbz x0, timer         # 0: the child; if it failed, go on without
+40 00 80 d2           mov x0, 2             # SIG_SETMASK
+e1 23 00 d1           sub x1, sp, 8
+02 00 80 d2           mov x2, 0
+03 01 80 d2           mov x3, 8
+e8 10 80 d2           mov x8, 135           # rt_sigprocmask(SIG_SETMASK, before, 0, 8)
+01 00 00 d4           svc 0
 e2 03 40 f9           ldr x2, [sp]          # argc
 e1 43 00 91           add x1, sp, 16        # argv + 1: without our own name
 20 00 40 f9           ldr x0, [x1]          # the program to become
@@ -87,13 +109,7 @@ a8 1b 80 d2           mov x8, 221           # execve(x0, x1, x2)
 e0 0f 80 d2           mov x0, 127           # there is no such program
 c8 0b 80 d2           mov x8, 94            # exit_group(127)
 01 00 00 d4           svc 0
-00 00 80 d2           timer: mov x0, 0      # SIG_BLOCK
-01 03 00 10           adr x1, mask
-02 00 80 d2           mov x2, 0
-03 01 80 d2           mov x3, 8             # bytes of a signal mask
-e8 10 80 d2           mov x8, 135           # rt_sigprocmask(SIG_BLOCK, mask, 0, 8)
-01 00 00 d4           svc 0
-a0 02 00 10           adr x0, limit
+a0 02 00 10           timer: adr x0, limit
 01 00 80 d2           mov x1, 0
 a8 0c 80 d2           mov x8, 101           # nanosleep(limit, 0)
 01 00 00 d4           svc 0
@@ -106,7 +122,7 @@ e1 01 80 d2           mov x1, 15            # SIGTERM
 a8 0c 80 d2           mov x8, 101           # nanosleep(grace, 0)
 01 00 00 d4           svc 0
 00 00 80 92           mov x0, -1
-21 01 80 d2           mov x1, 9             # SIGKILL
+21 01 80 d2           mov x1, 9
 28 10 80 d2           mov x8, 129           # kill(-1, SIGKILL)
 01 00 00 d4           svc 0
 00 00 80 d2           mov x0, 0
