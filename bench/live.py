@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,12 +16,12 @@ from statistics import median
 
 import docker
 
+from bench.commands import NUNET
 from bench.figure import Figure
 from nunet_dms.demo.stage import Home, cheap_wallet, onboard, oracle_at, wait_until
 from nunet_dms.node.engine.profile import LABEL_JOB
 from nunet_dms.node.engine.python_image import build_python_image
 
-NUNET = str(Path(sys.prefix, "bin", "nunet"))
 LINES = 40
 EVERY_S = 0.25
 PROGRAM = f"""
@@ -47,7 +46,7 @@ def measure() -> list[Figure]:
     client.close()
     return [
         Figure("a line, from print to requester, median", median(ours), median(bare), "ms", "none"),
-        Figure("the same, the slowest of 40", max(ours), max(bare), "ms", "<= 1000 ms"),
+        Figure(f"the same, the slowest of {LINES}", max(ours), max(bare), "ms", "<= 1000 ms"),
     ]
 
 

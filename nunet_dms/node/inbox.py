@@ -174,11 +174,11 @@ class InboxHandler:
         refusal = Refusal(ticket_id=job.ticket.ticket_id, code=code, message=str(error)[:500])
         self._task(job.job_id, "refuse", lambda: self._deps.oracle.refuse(job.job_id, refusal))
 
-    def _is_early(self, row: JobRow | None) -> bool:
-        """Whether this is about a report which the Oracle has, and we do not know yet that it has.
+    def _puts_off(self, row: JobRow | None) -> bool:
+        """Put off news about a report which the Oracle has, and we do not know yet that it has.
 
-        Then it can wait until that is written down: the Oracle says it again. It answers, so the
-        report, of which only the answer was lost, need not wait for its back-off to pass.
+        The Oracle says it again once that is written down. It answers, so the report, of which only
+        the answer was lost, need not wait for its back-off to pass. False if this is no such news.
         """
         if row is None or row.state is not State.EXITED:
             return False
@@ -191,13 +191,13 @@ class InboxHandler:
         self._deps.backoff.fail(Task("", "poll"), self._deps.clock.monotonic_s())
 
     def _take_receipt(self, job_id: str) -> None:
-        if not self._is_early(self._deps.journal.find(job_id)):
+        if not self._puts_off(self._deps.journal.find(job_id)):
             self._task(job_id, "receipt", partial(self._fetch_receipt, job_id))
 
     def _take_settlement(self, settlement: Settlement) -> None:
         job_id = settlement.job_id
         row = self._deps.journal.find(job_id)
-        if self.oracle is None or self._is_early(row):
+        if self.oracle is None or self._puts_off(row):
             return
         try:
             payout = sign_settlement(settlement, self.oracle.ticket_key, self._deps.identity, row)
@@ -218,7 +218,7 @@ class InboxHandler:
     def _take_void(self, void: Voided) -> None:
         """Nothing can be paid out any more: the job waits for nothing, and its story says why."""
         row = self._deps.journal.find(void.job_id)
-        if self._is_early(row):
+        if self._puts_off(row):
             return
         if row is not None and row.state in _MAY_BE_VOID:
             log.error("job_void job=%s why=%s", void.job_id, void.why)

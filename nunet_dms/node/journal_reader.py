@@ -177,5 +177,5 @@ def job_of(row: sqlite3.Row) -> JobRow:
 
 
 def _named(row: sqlite3.Row) -> dict[str, Any]:
-    """Return `dict(row)`, which looks through all names for each value."""
+    """Return what `dict(row)` does, without its search through all names for each value."""
     return dict(zip(row.keys(), row, strict=True))

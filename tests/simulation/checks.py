@@ -38,11 +38,8 @@ def check_running(world: World) -> None:
 
 
 def check_taken(world: World) -> None:
-    """See that what is promised fits; asked whenever the Oracle gives a job away.
-
-    One job alone always fits.
-    """
-    if world.life is None or len(world.orders) == 1:
+    """See that what is promised fits; asked whenever the Oracle gives a job away."""
+    if world.life is None:
         return
     promised = [row for row in world.life.rows() if row.state.value in HOLDS_CAPACITY]
     used_mhz = sum(row.cpu_mhz for row in promised)

@@ -67,8 +67,9 @@ class World:
         self.rows_at_end: tuple[JobRow, ...] = ()
         self._turns = self._befallen = 0
         self._is_over = False
-        self.is_stopped = self.is_draining = False
+        self.is_stopped = False
         """Whatever still runs is of a life that is over, and has to end."""
+        self.is_draining = False
         self._expected = len(self.orders)
 
     # What everything in it uses.

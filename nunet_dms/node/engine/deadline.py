@@ -122,7 +122,7 @@ e1 01 80 d2           mov x1, 15            # SIGTERM
 a8 0c 80 d2           mov x8, 101           # nanosleep(grace, 0)
 01 00 00 d4           svc 0
 00 00 80 92           mov x0, -1
-21 01 80 d2           mov x1, 9
+21 01 80 d2           mov x1, 9             # SIGKILL
 28 10 80 d2           mov x8, 129           # kill(-1, SIGKILL)
 01 00 00 d4           svc 0
 00 00 80 d2           mov x0, 0

@@ -3,8 +3,8 @@
 from nunet_dms.node.inbox import InboxHandler
 
 
-def is_early(_self: InboxHandler, _row: object) -> bool:
+def puts_off(_self: InboxHandler, _row: object) -> bool:
     return False
 
 
-CHANGES = ((InboxHandler, "_is_early", is_early),)
+CHANGES = ((InboxHandler, "_puts_off", puts_off),)
