@@ -184,14 +184,16 @@ def test_a_pump_that_is_killed_again_and_again_leaves_no_gap_and_no_repeat(
 ) -> None:
     monkeypatch.setattr(logs, "INDEX_EVERY_RECORDS", 300)
     dice = random.Random(SEED)
+    deaths, read_max = 6, 8000
     script = "seq 1 10000; head -c 1000000 /dev/zero; seq 1 10000 >&2; head -c 300000 /dev/zero"
-    job = start(f"{script}; {WAIT} seq 1 1000")
+    rest = f"seq 1 {deaths * read_max - 20_000}"  # more than all who die read: none waits for ever
+    job = start(f"{script}; {rest}; {WAIT} seq 1 1000")
 
     def dying(since_ns: int) -> Iterator[LogRecord]:
-        yield from islice(job.records(since_ns), dice.randrange(1, 8000))
+        yield from islice(job.records(since_ns), dice.randrange(1, read_max))
         raise EngineUnreachableError("cannot reach Docker")
 
-    for _ in range(6):
+    for _ in range(deaths):
         with pytest.raises(EngineUnreachableError):
             pump(dying, job.log, lambda: None)
         with job.log.open("r+b") as file:
