@@ -19,13 +19,19 @@ from nunet_dms.node.oracle_client import OracleClient
 from nunet_dms.oracle.offering import OFFER_LIFE_S
 from nunet_dms.oracle.registering import LEASE_S
 from nunet_dms.protocol import strict
-from nunet_dms.protocol.checkpoint import CheckpointManifest, seal_checkpoint
-from nunet_dms.protocol.job import FileEntry, Manifest
+from nunet_dms.protocol.checkpoint import (
+    CheckpointManifest,
+    open_checkpoint,
+    resume_from,
+    seal_checkpoint,
+)
+from nunet_dms.protocol.job import FileEntry, Manifest, Resume
 from nunet_dms.protocol.keys import SigningKey, node_id_of
 from nunet_dms.protocol.node import Cosignature, Heartbeat, Inbox, Poll, Refusal, Settlement
 from nunet_dms.protocol.report import Reason, Report
 from nunet_dms.protocol.signing import Domain, Sealed, seal
 from nunet_dms.protocol.ticket import open_ticket
+from tests.contract.oracle.checkpoint_world import LINUX
 from tests.contract.oracle.oracle_world import (
     ManualClock,
     Node,
@@ -67,8 +73,8 @@ class Real:
     def ticket_key(self) -> str:
         return self.world.oracle.keys.ticket.public
 
-    def pay(self, *, saves: bool) -> None:
-        self.requester.order(spec(checkpoint=CHECKPOINT) if saves else None)
+    def pay(self, *, saves: bool, resume: Resume | None = None) -> None:
+        self.requester.order(spec(checkpoint=replace(CHECKPOINT, resume=resume)) if saves else None)
         self.world.step()
 
     def cancel(self, job_id: str) -> None:
@@ -97,10 +103,10 @@ class StandIn:
     def client(self) -> StandInOracle:
         return self.world.oracle
 
-    def pay(self, *, saves: bool) -> None:
+    def pay(self, *, saves: bool, resume: Resume | None = None) -> None:
         self.count += 1
         issued_s = START_S + int(self.world.now_s)
-        self.world.oracle.pay(paper_of(Shape(self.count, 1000, 100, saves), issued_s))
+        self.world.oracle.pay(paper_of(Shape(self.count, 1000, 100, saves, resume), issued_s))
 
     def cancel(self, job_id: str) -> None:
         self.world.oracle.cancel(job_id)
@@ -120,7 +126,10 @@ def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
     """Give the one Oracle, then the other, with a node that is registered."""
     if request.param == "real":
         with running(tmp_path / "oracle", ManualClock()) as world:
-            yield Real(world, Node(world).online(), Requester(world))
+            node = Node(world)
+            node.register(machine=LINUX)
+            node.heartbeat()
+            yield Real(world, node, Requester(world))
         return
     world = SimulatedWorld(0, tmp_path, QUIET)
     world.oracle.registered = True
@@ -136,9 +145,9 @@ def news(side: Side, **known: tuple[str, ...]) -> Inbox:
     return side.client.poll(Poll(**known))
 
 
-def offered(side: Side, *, saves: bool = False) -> tuple[str, str]:
+def offered(side: Side, *, saves: bool = False, resume: Resume | None = None) -> tuple[str, str]:
     """Return the job and the ticket of a new offer."""
-    side.pay(saves=saves)
+    side.pay(saves=saves, resume=resume)
     (offer,) = news(side).offers
     ticket = open_ticket(offer.ticket, side.ticket_key)
     return ticket.job_id, ticket.ticket_id
@@ -305,6 +314,27 @@ def test_only_a_running_job_that_names_a_folder_is_saved(side: Side) -> None:
     assert side.client.put_checkpoint(job_id, whole).missing == ()
     with refused("not_running"):
         side.client.put_checkpoint(job_id, checkpoint(side, job_id, 2))
+
+
+def test_what_a_job_goes_on_from_can_be_fetched_while_it_is_at_its_node(side: Side) -> None:
+    former, ticket_id = taken(side, saves=True)
+    whole = checkpoint(side, former, 1, ENTRY)
+    side.client.put_checkpoint(former, whole)
+    side.client.put_blob(ENTRY.sha256, io.BytesIO(RESULT))
+    assert side.client.put_checkpoint(former, whole).missing == ()
+    with refused("unknown_blob"):  # it is the requester's: a node that sent it has it
+        side.client.get_blob(ENTRY.sha256, io.BytesIO(), 2)
+    side.client.report(former, report_of(side, former, ticket_id))
+    resume = resume_from(whole, open_checkpoint(whole, former, node_id_of(side.key.public)))
+    job_id, ticket_id = offered(side, saves=True, resume=resume)
+    side.client.accept(job_id, ticket_id)
+    side.client.get_blob(ENTRY.sha256, fetched := io.BytesIO(), 2)
+    assert fetched.getvalue() == RESULT
+    with refused("unknown_blob"):
+        side.client.get_blob("0" * 64, io.BytesIO(), 2)
+    side.client.report(job_id, report_of(side, job_id, ticket_id))
+    with refused("unknown_blob"):
+        side.client.get_blob(ENTRY.sha256, io.BytesIO(), 2)
 
 
 def test_a_job_that_is_held_keeps_its_lease(side: Side) -> None:

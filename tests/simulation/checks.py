@@ -6,6 +6,7 @@ worker says is compared with what really happened in the containers, never with 
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,7 @@ def check_end(world: World) -> None:
         if job.report is not None:
             _check_facts(world, job, job.report, found)
             _check_log(world, job, found)
+        _check_resumed(world, job, found)
         _check_saved(world, job, found)
     _check_left(world)
 
@@ -206,6 +208,16 @@ def _check_log(world: World, job: OracleJob, found: list[Container]) -> None:
         world.violated(f"job {job.job_id[:4]}: its log is called incomplete for nothing")
 
 
+def _check_resumed(world: World, job: OracleJob, found: list[Container]) -> None:
+    """See that a job went on from the very state that its requester named, or from none."""
+    resume = job.paper.spec.resume
+    named = {entry.sha256 for entry in resume.files.files} if resume else {None}
+    for each in found:
+        state = each.truth.began_with
+        if each.truth.starts and (state and hashlib.sha256(state).hexdigest()) not in named:
+            world.violated(f"job {job.job_id[:4]}: began with {state!r}")
+
+
 def _check_saved(world: World, job: OracleJob, found: list[Container]) -> None:
     """See that every checkpoint is a state that was there, none older than the one before.
 
@@ -215,7 +227,8 @@ def _check_saved(world: World, job: OracleJob, found: list[Container]) -> None:
     last = -1
     for saved in job.saved:
         if saved.files not in states[max(last, 0) :]:
-            world.violated(f"job {job.job_id[:4]}: checkpoint {saved.number} was never its state")
+            number = saved.resume.number
+            world.violated(f"job {job.job_id[:4]}: checkpoint {number} was never its state")
             return
         last = states.index(saved.files)
     was_told = any(each.truth.by in TOLD_TO_END for each in found)

@@ -43,8 +43,10 @@ class Truth:
     by: str = ""
     """Who ended it: itself, oom, deadline, stop, engine, hand, host or remove."""
     written: bytes = b""
+    began_with: bytes | None = None
+    """What lay in its checkpoint folder at its start."""
     saved: list[bytes] = field(default_factory=list)
-    """What was in its checkpoint folder, in order."""
+    """What was in its checkpoint folder, in order, that included."""
 
     @property
     def ran_s(self) -> float:
@@ -75,6 +77,13 @@ class Container:
     """In the pipe while the daemon is down."""
     events: list[EngineEvent] = field(default_factory=list)
     truth: Truth = field(default_factory=Truth)
+
+    def find_saved(self) -> None:
+        """Look at its start for what another attempt left for it."""
+        state = None if self.spec.checkpoint is None else self.spec.checkpoint / STATE
+        if state is not None and state.exists():
+            self.truth.began_with = state.read_bytes()
+            self.truth.saved.append(self.truth.began_with)
 
     def save(self) -> None:
         """Put another state into the checkpoint folder: no two are of the same length."""

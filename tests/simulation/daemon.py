@@ -192,6 +192,7 @@ class Daemon:
         each.status, each.started_ms, each.finished_ms = "running", self._world.wall_ms(), None
         each.truth.starts += 1
         each.truth.started_s = self._world.now_s
+        each.find_saved()
         self._tell(each, "start")
         self._world.say(f"container {each.job_id[:4]} started")
         self._world.container_started()

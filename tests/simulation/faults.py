@@ -32,6 +32,8 @@ SAVING_PLACES = (
     *("before oracle checkpoint", "after oracle checkpoint"),
     *("before oracle put_blob", "after oracle put_blob"),
 )
+FETCHING_PLACES = ("before oracle get_blob", "after oracle get_blob")
+"""Which the few jobs come by that go on from a checkpoint."""
 SAVING_SHARE = 0.1
 """Of histories."""
 JOB = re.compile(r" [0-9a-f]{4}$")
@@ -48,6 +50,8 @@ class Plan:
     answer_lost: float
     delivered_twice: float
     news_confused: float
+    spoiled: float
+    """Of what is fetched for a job: other bytes come."""
     engine_fails_before: float
     engine_fails_after: float
     engine_hangs: float
@@ -60,7 +64,7 @@ class Plan:
     calm_s: float
     """When everything stops going wrong."""
     saves: bool
-    """Whether its jobs have checkpoint folders; then deaths are spent on saving them."""
+    """Whether its jobs have checkpoint folders; then deaths are spent on saving and fetching."""
     keeps_house: bool
     """Whether the worker looks for leftovers and old rows, which costs a tenth of a history."""
     shows: bool
@@ -70,8 +74,8 @@ class Plan:
 
 QUIET = Plan(
     crash_rate=0, crashes_max=0, request_lost=0, answer_lost=0, delivered_twice=0,
-    news_confused=0, engine_fails_before=0, engine_fails_after=0, engine_hangs=0, latency_s=0,
-    step_s=1, lag_s=0, calm_s=0, saves=False, keeps_house=True, shows=True, nemeses=(),
+    news_confused=0, spoiled=0, engine_fails_before=0, engine_fails_after=0, engine_hangs=0,
+    latency_s=0, step_s=1, lag_s=0, calm_s=0, saves=False, keeps_house=True, shows=True, nemeses=(),
 )  # fmt: skip
 """Nothing goes wrong."""
 
@@ -97,6 +101,7 @@ def draw_plan(chance: random.Random) -> Plan:
         answer_lost=rate(0.4, 0.05, 0.2),
         delivered_twice=rate(0.3, 0.2),
         news_confused=rate(0.4, 0.5),
+        spoiled=0.3 if saves else 0.0,
         engine_fails_before=rate(0.3, 0.03, 0.15),
         engine_fails_after=rate(0.3, 0.03, 0.15),
         engine_hangs=rate(0.1, 0.02),
@@ -105,8 +110,8 @@ def draw_plan(chance: random.Random) -> Plan:
         lag_s=chance.choice((2.0, 6.0, 12.0)),
         calm_s=calm_s,
         saves=saves,
-        keeps_house=chance.random() < 0.15,
-        shows=chance.random() < 0.15,
+        keeps_house=chance.random() < 0.08,
+        shows=chance.random() < 0.08,
         nemeses=tuple(sorted(nemeses)),
     )
 
@@ -137,9 +142,9 @@ class Faults:
         self.room -= 1
         return self.room >= 0
 
-    def is_drawn(self, what: str) -> bool:
-        """Whether the network confuses news now."""
-        if not self.draws(self.plan.news_confused):
+    def is_drawn(self, what: str, rate: float) -> bool:
+        """Whether something of this rate and name happens now."""
+        if not self.draws(rate):
             return False
         self.met.add(what)
         return True
@@ -151,7 +156,8 @@ class Faults:
         if not self.plan.crash_rate or self.crashes >= self.plan.crashes_max:
             return
         if self.plan.saves:
-            weight = 5.0 if where.startswith(SAVING_PLACES) else 0.15
+            is_rare = where.startswith(FETCHING_PLACES)
+            weight = 25.0 if is_rare else 5.0 if where.startswith(SAVING_PLACES) else 0.15
         else:
             weight = 0.15 if where.endswith(COMMON_PLACES) else 3.0
         if self.draws(self.plan.crash_rate * weight):

@@ -252,8 +252,8 @@ PACE: tuple[tuple[object, str, object], ...] = (
     (worker, "HEARTBEAT_EVERY_S", LEASE_S / 4),
     (worker, "ENGINE_CHECK_EVERY_S", 90.0),
     (status_row, "STATUS_EVERY_S", 120.0),
-    (running, "SAMPLE_EVERY_S", 30.0),
-    (inbox, "POLL_WAIT_S", 60),
+    (running, "SAMPLE_EVERY_S", 45.0),
+    (inbox, "POLL_WAIT_S", 150),
     (worker, "check_oracle", lambda info, *_: info),
     (snapshot, "SETTLED_NS", -1),
 )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 from nunet_dms.errors import RefusedError
-from nunet_dms.protocol.checkpoint import CheckpointManifest, open_checkpoint
+from nunet_dms.protocol.checkpoint import open_checkpoint, resume_from
 from nunet_dms.protocol.job import Manifest
 from nunet_dms.protocol.node import MissingBlobs
 from nunet_dms.protocol.signing import Sealed
@@ -24,6 +25,14 @@ class OracleFiles:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise RefusedError("hash_mismatch", "cannot take the blob: these are other bytes")
         self._contents[sha256] = data
+
+    def get(self, sha256: str, jobs: Collection[OracleJob]) -> bytes:
+        """Return a content from which one of the node's jobs goes on; raises RefusedError."""
+        held = [job for job in jobs if job.state in {"offered", "running"}]
+        resumes = [job.paper.spec.resume for job in held if job.paper.spec.resume is not None]
+        if sha256 in {entry.sha256 for resume in resumes for entry in resume.files.files}:
+            return self._contents[sha256]
+        raise RefusedError("unknown_blob", "cannot give the blob: no job here lets you read it")
 
     def missing(self, files: Manifest) -> tuple[str, ...]:
         """Return the hashes of which the content is not here."""
@@ -45,17 +54,14 @@ class OracleFiles:
             raise RefusedError("no_checkpoint_folder", f"job {job.job_id} names no folder")
         manifest = open_checkpoint(sealed, job.job_id, US.node_id)
         before = job.saved[-1] if job.saved else None
-        if before is not None and before.digest == sealed.digest:
+        if before is not None and before.resume.checkpoint == sealed.digest:
             return MissingBlobs()
         if job.state != "running":
             raise RefusedError("not_running", f"cannot save job {job.job_id}: it is {job.state}")
-        if before is not None and manifest.number <= before.number:
-            raise RefusedError("stale_checkpoint", f"{before.number} is there already")
+        if before is not None and manifest.number <= before.resume.number:
+            raise RefusedError("stale_checkpoint", f"{before.resume.number} is there already")
         missing = self.missing(manifest.files)
         if not missing:
-            job.saved.append(self._saved(manifest, sealed.digest))
+            files = {entry.path: self._contents[entry.sha256] for entry in manifest.files.files}
+            job.saved.append(Saved(resume_from(sealed, manifest), files))
         return MissingBlobs(missing=missing)
-
-    def _saved(self, manifest: CheckpointManifest, digest: str) -> Saved:
-        files = {entry.path: self._contents[entry.sha256] for entry in manifest.files.files}
-        return Saved(manifest.number, digest, files)

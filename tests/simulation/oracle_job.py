@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from nunet_dms.protocol.job import Manifest
-from nunet_dms.protocol.node import Settlement
+from nunet_dms.protocol.job import Manifest, Resume
+from nunet_dms.protocol.node import Inbox, Poll, Settlement
 from nunet_dms.protocol.report import Reason, Report
 from tests.simulation.papers import Paper
 
@@ -14,8 +15,8 @@ from tests.simulation.papers import Paper
 class Saved:
     """A whole checkpoint."""
 
-    number: int
-    digest: str
+    resume: Resume
+    """What another attempt is told of it."""
     files: dict[str, bytes]
     """Content by path."""
 
@@ -64,3 +65,34 @@ class OracleJob:
     def is_over(self) -> bool:
         """Whether the Oracle waits for nothing more of the node."""
         return self.state == "settled" and self.acked
+
+
+def news_for(jobs: Collection[OracleJob], poll: Poll) -> Inbox:
+    """Return what its node does not know yet."""
+    return Inbox(
+        offers=tuple(
+            job.paper.offer
+            for job in jobs
+            if job.state == "offered" and job.job_id not in poll.known_offers
+        ),
+        cancels=tuple(
+            job.job_id
+            for job in jobs
+            if job.state == "running"
+            and job.cancel_requested
+            and job.job_id not in poll.known_cancels
+        ),
+        settlements=tuple(
+            job.settlement
+            for job in jobs
+            if job.state == "settling"
+            and job.settlement is not None
+            and not job.cosigned
+            and job.job_id not in poll.known_settlements
+        ),
+        receipts=tuple(
+            job.job_id
+            for job in jobs
+            if job.state == "settled" and not job.acked and job.job_id not in poll.known_receipts
+        ),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TypeVar, cast
 
@@ -25,7 +25,7 @@ from nunet_dms.node.payout import Payout
 from nunet_dms.node.rows import JobRow
 from nunet_dms.protocol import keys, signing, strict
 from nunet_dms.protocol.api import OracleInfo
-from nunet_dms.protocol.job import Checkpoint, JobSpec, Resources
+from nunet_dms.protocol.job import Checkpoint, JobSpec, Resources, Resume
 from nunet_dms.protocol.keys import SigningKey
 from nunet_dms.protocol.node import Cosignature, Offer, Settlement
 from nunet_dms.protocol.platform import Platform
@@ -47,6 +47,8 @@ LEASE_S = 80
 """Of a running job, for the same reason; the worker never asks how long it is."""
 DISK_MB = 1
 CHECKPOINT = Checkpoint(folder="/nunet/saved", interval_s=10)
+RESUMED = 8
+"""Added to the number of a job that goes on from a checkpoint; no history has so many jobs."""
 HERE = Platform(os_family="linux", architecture="x86_64", kernel="6.1")
 """What the machine is to a checkpoint."""
 
@@ -72,6 +74,13 @@ class Shape:
     time_limit_s: int
     saves: bool = False
     """Whether it has a checkpoint folder."""
+    resume: Resume | None = None
+    """The checkpoint of the former attempt at it from which this one goes on."""
+
+    @property
+    def payment(self) -> int:
+        """The number of its payment in this history: every attempt is paid for."""
+        return self.number if self.resume is None else self.number + RESUMED
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def paper_of(shape: Shape, issued_s: int) -> Paper:
         command=("run",),
         resources=Resources(cpu_mhz=shape.cpu_mhz, ram_mb=64, disk_mb=DISK_MB),
         time_limit_s=shape.time_limit_s,
-        checkpoint=CHECKPOINT if shape.saves else None,
+        checkpoint=replace(CHECKPOINT, resume=shape.resume) if shape.saves else None,
     )
     request = JobRequest(
         network_magic=INFO.network_magic, spec_hash=spec.digest,
@@ -102,13 +111,13 @@ def paper_of(shape: Shape, issued_s: int) -> Paper:
         node_key_hash=SETTLEMENT.key_hash.hex(), provider_wallet=US.wallet,
         oracle_key_hash=INFO.escrow_key_hash, token_policy=INFO.token_policy,
         token_name=INFO.token_name, price=1_000_003, deadline_slot=10**6,
-        valid_until_s=START_S, nonce=f"{shape.number:032x}",
+        valid_until_s=START_S, nonce=f"{shape.payment:032x}",
     )  # fmt: skip
     ticket = Ticket(
         ticket_id=hashlib.md5(f"{shape} {issued_s}".encode()).hexdigest(),  # noqa: S324 - a name
         job_id=request.job_id, network_magic=INFO.network_magic, request_hash=request.digest,
         spec_hash=spec.digest, node_id=US.node_id, requester=request.requester,
-        payment_tx_id=f"{shape.number:064x}", payment_output_index=0, amount=request.price,
+        payment_tx_id=f"{shape.payment:064x}", payment_output_index=0, amount=request.price,
         escrow_address=escrow_terms(request).address.bech32, block_hash="3" * 64, block_height=7,
         confirmations=1, issued_s=issued_s, expires_s=issued_s + OFFER_LIFE_S,
     )  # fmt: skip

@@ -6,8 +6,11 @@ import random
 from dataclasses import dataclass, replace
 
 from tests.simulation.container import Program
-from tests.simulation.papers import CORE_MHZ, TICKETS_EVERY_S, Shape
+from tests.simulation.faults import Plan
+from tests.simulation.papers import CORE_MHZ, LEASE_S, TICKETS_EVERY_S, Shape
 
+RESUMED_SHARE = 0.6
+"""Of jobs with a checkpoint folder."""
 SAVES_EVERY_S = 6.0
 """So often does a job write to its checkpoint folder, on average."""
 
@@ -19,6 +22,8 @@ class Order:
     shape: Shape
     paid_s: float
     program: Program
+    is_resumed: bool = False
+    """Whether its requester pays again, once it has ended, to go on from its last checkpoint."""
 
     @property
     def image(self) -> str:
@@ -26,14 +31,18 @@ class Order:
         return f"job{self.shape.number}@sha256:" + f"{self.shape.number:x}" * 64
 
 
-def draw_orders(chance: random.Random, calm_s: float, *, saves: bool) -> tuple[Order, ...]:
-    """Draw one to three jobs of half a core to two cores; `saves`: with checkpoint folders."""
-    span = int(min(calm_s, 50.0)) // TICKETS_EVERY_S + 1
+def draw_orders(chance: random.Random, plan: Plan) -> tuple[Order, ...]:
+    """Draw one to three jobs of half a core to two cores, of a kind that meets what is planned."""
+    span = int(min(plan.calm_s, 50.0)) // TICKETS_EVERY_S + 1
     orders = tuple(
         _draw_order(chance, number, span)
         for number in range(1, chance.choice((*[1] * 16, 2, 2, 3)) + 1)
     )
-    return tuple(_saving(chance, each) for each in orders) if saves else orders
+    if plan.saves:
+        return tuple(_saving(chance, each) for each in orders)
+    if any(kind == "oracle away" for _, kind in plan.nemeses):
+        return tuple(_lasting(chance, each) for each in orders)
+    return orders
 
 
 def _draw_order(chance: random.Random, number: int, span: int) -> Order:
@@ -54,6 +63,20 @@ def _saving(chance: random.Random, order: Order) -> Order:
         replace(order.shape, time_limit_s=limit_s, saves=True),
         0.0,
         replace(order.program, run_s=run_s, time_limit_s=limit_s, saves=times),
+        is_resumed=chance.random() < RESUMED_SHARE,
+    )
+
+
+def _lasting(chance: random.Random, order: Order) -> Order:
+    """Return an order like this one, whose program may outlast its lease."""
+    if chance.random() < 0.5:
+        return order
+    limit_s = int(3 * LEASE_S)
+    run_s = chance.uniform(LEASE_S, 1.2 * limit_s)
+    return replace(
+        order,
+        shape=replace(order.shape, time_limit_s=limit_s),
+        program=replace(order.program, run_s=run_s, time_limit_s=limit_s),
     )
 
 

@@ -30,7 +30,7 @@ from nunet_dms.protocol.node import (
 from nunet_dms.protocol.report import Reason, Report, Verdict, provider_share
 from nunet_dms.protocol.signing import Domain, Sealed, open_sealed
 from tests.simulation.oracle_files import OracleFiles
-from tests.simulation.oracle_job import OracleJob
+from tests.simulation.oracle_job import OracleJob, news_for
 from tests.simulation.papers import INFO, LEASE_S, NODE, START_S, Paper, settlement_of
 
 if TYPE_CHECKING:
@@ -127,8 +127,11 @@ class StandInOracle:
         data = content.read()
         self._call("put_blob", lambda: self._files.put(sha256, data))
 
-    def get_blob(self, _sha256: str, _to: BinaryIO, _size: int) -> None:
-        raise AssertionError("no job of the simulation has inputs")
+    def get_blob(self, sha256: str, to: BinaryIO, _size: int) -> None:
+        data = self._call("get_blob", lambda: self._files.get(sha256, self.jobs.values()))
+        if self._world.faults.is_drawn("spoiled blob", self._world.plan.spoiled):
+            data = data[::-1]
+        to.write(data)
 
     def report(self, job_id: str, body: bytes) -> Done:
         sealed = strict.decode(Sealed, body)
@@ -205,15 +208,16 @@ class StandInOracle:
         return HeartbeatReply(time_s=START_S + int(self._world.now_s), lost=tuple(lost))
 
     def _has_news(self, poll: Poll) -> bool:
-        return self._news_for(poll) != Inbox()
+        return news_for(self.jobs.values(), poll) != Inbox()
 
     def _inbox(self, poll: Poll) -> Inbox:
         if not self.registered:
             raise RefusedError("unknown_node", "cannot poll: register first")
-        found, again = self._news_for(poll), ()
-        if self.stale and self._world.faults.is_drawn("stale offer"):
+        found, again = news_for(self.jobs.values(), poll), ()
+        faults, rate = self._world.faults, self._world.plan.news_confused
+        if self.stale and faults.is_drawn("stale offer", rate):
             again = (self._world.choice(self.stale),)
-        elif found.offers and self._world.faults.is_drawn("offer twice"):
+        elif found.offers and faults.is_drawn("offer twice", rate):
             again = found.offers[:1]
         self.stale.extend(found.offers)
         return Inbox(
@@ -221,38 +225,6 @@ class StandInOracle:
             cancels=found.cancels,
             settlements=found.settlements,
             receipts=found.receipts,
-        )
-
-    def _news_for(self, poll: Poll) -> Inbox:
-        jobs = self.jobs.values()
-        return Inbox(
-            offers=tuple(
-                job.paper.offer
-                for job in jobs
-                if job.state == "offered" and job.job_id not in poll.known_offers
-            ),
-            cancels=tuple(
-                job.job_id
-                for job in jobs
-                if job.state == "running"
-                and job.cancel_requested
-                and job.job_id not in poll.known_cancels
-            ),
-            settlements=tuple(
-                job.settlement
-                for job in jobs
-                if job.state == "settling"
-                and job.settlement is not None
-                and not job.cosigned
-                and job.job_id not in poll.known_settlements
-            ),
-            receipts=tuple(
-                job.job_id
-                for job in jobs
-                if job.state == "settled"
-                and not job.acked
-                and job.job_id not in poll.known_receipts
-            ),
         )
 
     def _accept(self, job_id: str, ticket_id: str) -> Lease:
@@ -289,7 +261,7 @@ class StandInOracle:
         before = len(job.saved)
         answer = self._files.save(job, sealed)
         if len(job.saved) > before:
-            self._world.say(f"oracle has checkpoint {job.saved[-1].number} of {job_id[:4]}")
+            self._world.say(f"oracle has checkpoint {job.saved[-1].resume.number} of {job_id[:4]}")
         return answer
 
     def _report(self, job_id: str, sealed: Sealed) -> Done:
@@ -328,6 +300,7 @@ class StandInOracle:
 
     def _decide(self, job: OracleJob, reason: Reason) -> None:
         job.state, job.reason = "reported", reason
+        self._world.job_decided(job)
         due = provider_share(job.price, reason, job.ran_ms, job.paper.spec.time_limit_s)
         verdict = Verdict(
             job_id=job.job_id, report_hash=job.report_digest or None, reason=reason,

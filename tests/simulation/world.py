@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +20,7 @@ from tests.simulation.daemon import Daemon
 from tests.simulation.faults import Faults, Plan, draw_plan
 from tests.simulation.life import Life, Wishes
 from tests.simulation.nemeses import NEMESES
-from tests.simulation.papers import LEASE_S, START_S, paper_of
+from tests.simulation.papers import LEASE_S, START_S, Shape, paper_of
 from tests.simulation.scenario import draw_orders
 from tests.simulation.stand_in_engine import StandInEngine
 from tests.simulation.stand_in_oracle import OracleJob, StandInOracle
@@ -53,7 +54,7 @@ class World:
         self.booted_s = 0.0
         self.plan = plan or draw_plan(self.chance)
         self.faults = Faults(self, self.plan)
-        self.orders = draw_orders(self.chance, self.plan.calm_s, saves=self.plan.saves)
+        self.orders = draw_orders(self.chance, self.plan)
         self.oracle = StandInOracle(self)
         self.daemon = Daemon(self, {each.image: each.program for each in self.orders})
         self.engine = StandInEngine(self, self.daemon)
@@ -129,6 +130,16 @@ class World:
 
         self.after(checks.AFTER_LOSS_S + 2 * plan.lag_s + 3 * plan.latency_s, look)
 
+    def job_decided(self, job: OracleJob) -> None:
+        """Pay for another attempt, if the requester wants one and there is what to go on from."""
+        order = next((each for each in self.orders if each.image == job.paper.spec.image), None)
+        if order is None or not order.is_resumed or job.paper.spec.resume or not job.saved:
+            return
+        shape = replace(order.shape, resume=job.saved[-1].resume)
+        self._expected += 1
+        self.say(f"requester resumes {job.job_id[:4]} from checkpoint {shape.resume.number}")
+        self.after(self.draw(0, 20), lambda: self._pay(shape))
+
     def node_knows(self, job_id: str) -> bool:
         """Whether the journal holds a job; taken for granted while no worker lives."""
         return self.life is None or self.life.journal.find(job_id) is not None
@@ -167,11 +178,12 @@ class World:
         """Return what is in a job's image."""
         return next(each.program for each in self.orders if each.image == job.paper.spec.image)
 
+    def _pay(self, shape: Shape) -> None:
+        self.oracle.pay(paper_of(shape, START_S + int(self.now_s)))
+
     def _plan_ahead(self) -> None:
         for order in self.orders:
-            issued_s = START_S + int(order.paid_s)
-            paper = paper_of(order.shape, issued_s)
-            self.time.at(order.paid_s, lambda paper=paper: self.oracle.pay(paper))
+            self.time.at(order.paid_s, lambda shape=order.shape: self._pay(shape))
         for when_s, kind in self.plan.nemeses:
             self.time.at(when_s, lambda kind=kind: self._befall(kind))
         self.time.at(self.plan.calm_s, self._calm)
@@ -259,11 +271,13 @@ class World:
         return f"oracle {jobs}, node {rows}, containers {list(self.daemon.containers)}"
 
     def _calm(self) -> None:
-        """From here on nothing goes wrong any more."""
+        """From here on nothing goes wrong any more; an Oracle that is away comes back in its time.
+
+        Else hardly a lease would be lost while its job runs.
+        """
         self.say("from now on all is well")
         self.faults.is_calm = True
         self.faults.disk_is_full = False
-        self.oracle.is_away = False
         if self.daemon.is_away:
             self.daemon.come_back()
         if self.life is None:
