@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,9 @@ class OwnEngine:
     def __init__(self) -> None:
         self._place = Path(tempfile.mkdtemp(prefix="nunet-engine-"))  # a short path, for sockets
         self.socket = self._place / "docker.sock"
+        # Of containerd's namespace, which takes no name with two marks in a row or one at its end;
+        # such a folder's name may have.
+        self._name = f"nunet-engine-{os.urandom(4).hex()}"
         self._dockerd: subprocess.Popen[bytes] | None = None
         self._containerd: subprocess.Popen[bytes] | None = None
 
@@ -65,7 +69,7 @@ class OwnEngine:
             f"ip link set lo up; exec dockerd --config-file {place}/daemon.json"
             f" --host {self.address} --data-root {place}/data --exec-root {place}/exec"
             f" --pidfile {place}/docker.pid --containerd {place}/containerd.sock"
-            f" --containerd-namespace {place.name} --containerd-plugins-namespace {place.name}-p"
+            f" --containerd-namespace {self._name} --containerd-plugins-namespace {self._name}-p"
             " --iptables=false --bridge=none"
         )
         with (place / "dockerd.log").open("ab") as log:
