@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 ENGINE_ROOMS = ("docker", "e2e", "sweep")  # all their tests need an engine; .ci counts them
 REFUSED = "unclosed <socket.socket fd=[0-9]+, family=1, type=1"
 """docker-py drops its socket when a dockerd is gone, and what one test leaves so may be collected
-while a later one runs."""
+while a later one runs, of another room too, or once all have run."""
 ENGINE_TIMEOUT_S = 60  # one call to the engine on a busy machine; loading an image is the slowest
 
 # Cores are shared where these tests run, so no example has a deadline. CI repeats its examples.
@@ -46,10 +46,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         room = item.path.relative_to(TESTS).parts[0]
         if room in ENGINE_ROOMS:
             item.add_marker("docker")
+            item.add_marker(pytest.mark.filterwarnings(f"ignore:{REFUSED}:ResourceWarning"))
         if room == "docker":
             item.add_marker("alone")
-        if room == "sweep":
-            item.add_marker(pytest.mark.filterwarnings(f"ignore:{REFUSED}:ResourceWarning"))
         if room == "unit":
             item.add_marker("disable_socket")
         if item.get_closest_marker("docker") and not config.getoption("--run-docker"):
@@ -62,6 +61,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         problem = engine_problem()
         if problem:
             pytest.fail(f"--run-docker was asked for, but no engine answers: {problem}", False)
+
+
+def pytest_sessionfinish() -> None:
+    """Collect what docker-py dropped in the last tests, while that is no error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", REFUSED, ResourceWarning)
+        gc.collect()
 
 
 @cache

@@ -21,7 +21,7 @@ from tests.simulation.faults import Faults, Plan, draw_plan
 from tests.simulation.life import Life, Wishes
 from tests.simulation.nemeses import NEMESES
 from tests.simulation.papers import LEASE_S, START_S, Shape, paper_of
-from tests.simulation.scenario import draw_orders
+from tests.simulation.scenario import Order, draw_orders
 from tests.simulation.stand_in_engine import StandInEngine
 from tests.simulation.stand_in_oracle import OracleJob, StandInOracle
 from tests.simulation.virtual import Crash, Signal, VirtualTime
@@ -132,7 +132,7 @@ class World:
 
     def job_decided(self, job: OracleJob) -> None:
         """Pay for another attempt, if the requester wants one and there is what to go on from."""
-        order = next((each for each in self.orders if each.image == job.paper.spec.image), None)
+        order = self._order_of(job)
         if order is None or not order.is_resumed or job.paper.spec.resume or not job.saved:
             return
         shape = replace(order.shape, resume=job.saved[-1].resume)
@@ -176,7 +176,12 @@ class World:
 
     def program_of(self, job: OracleJob) -> Program:
         """Return what is in a job's image."""
-        return next(each.program for each in self.orders if each.image == job.paper.spec.image)
+        order = self._order_of(job)
+        assert order is not None
+        return order.program
+
+    def _order_of(self, job: OracleJob) -> Order | None:
+        return next((each for each in self.orders if each.image == job.paper.spec.image), None)
 
     def _pay(self, shape: Shape) -> None:
         self.oracle.pay(paper_of(shape, START_S + int(self.now_s)))
